@@ -1,0 +1,52 @@
+"""Server-Sent Events for synchronous Python: an event stream that keeps working.
+
+    from sse_client import EventSource
+
+    with EventSource("https://example.com/builds") as source:
+        for event in source:
+            print(event.type, event.data, event.last_event_id)
+"""
+
+from __future__ import annotations
+
+from .connection import Urllib3Connector
+from .connector import Connection, Connector, ResponseHead
+from .errors import (
+    CertificateRejected,
+    ConnectionFailed,
+    ConnectionLost,
+    EventSourceError,
+    EventTooLarge,
+    ResponseRejected,
+    StreamEnded,
+)
+from .events import CommentEvent, ErrorEvent, LifecycleEvent, MessageEvent, OpenEvent, ReadyState
+from .parser import DEFAULT_MAX_EVENT_SIZE, EventStreamParser, iter_events
+from .reconnect import ReconnectPolicy
+from .source import EventSource
+from .version import __version__
+
+__all__ = [
+    "DEFAULT_MAX_EVENT_SIZE",
+    "CertificateRejected",
+    "CommentEvent",
+    "Connection",
+    "ConnectionFailed",
+    "ConnectionLost",
+    "Connector",
+    "ErrorEvent",
+    "EventSource",
+    "EventSourceError",
+    "EventStreamParser",
+    "EventTooLarge",
+    "LifecycleEvent",
+    "MessageEvent",
+    "OpenEvent",
+    "ReadyState",
+    "ReconnectPolicy",
+    "ResponseHead",
+    "ResponseRejected",
+    "StreamEnded",
+    "__version__",
+    "iter_events",
+]

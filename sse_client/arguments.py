@@ -1,0 +1,81 @@
+"""Checks of what a caller passes in, so that a wrong argument fails where it is given.
+
+Rules of this file: a check returns the value, as the type that the package works with, or
+raises a `TypeError` or `ValueError` that names the argument, what was given (not where it
+may be secret) and what is expected.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Optional
+
+__all__: list[str] = []
+
+_BREAKS_A_HEADER = "\r\n\0"
+
+
+def check_last_event_id(value: str) -> str:
+    """Return a last event ID that can be sent as a header: no CR, LF or NUL."""
+    if not isinstance(value, str):
+        raise TypeError(f"last_event_id must be a str, not {type(value).__name__}")
+    if any(character in value for character in _BREAKS_A_HEADER):
+        raise ValueError(f"last_event_id must not contain CR, LF or NUL, which no header can carry: {value!r}")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"last_event_id must be encodable as UTF-8, without lone surrogates: {value!r}") from None
+    return value
+
+
+def check_size(name: str, value: int) -> int:
+    """Return a size in bytes: an integer above zero."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(f"{name} must be an int (bytes), not {type(value).__name__}")
+    if value < 1:
+        raise ValueError(f"{name} must be at least 1 byte, not {value}")
+    return value
+
+
+def check_count(name: str, value: Optional[int]) -> Optional[int]:
+    """Return a count above zero, or None for "no limit"."""
+    if value is None:
+        return None
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(f"{name} must be an int or None, not {type(value).__name__}")
+    if value < 1:
+        raise ValueError(f"{name} must be at least 1, or None for no limit, not {value}")
+    return value
+
+
+def check_number(name: str, value: float, *, least: float, unit: str = "seconds") -> float:
+    """Return a finite number that is not below ``least``."""
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        raise TypeError(f"{name} must be a number ({unit}), not {type(value).__name__}")
+    if not math.isfinite(value) or value < least:
+        raise ValueError(f"{name} must be a finite number of {unit}, at least {least:g}, not {value!r}")
+    return float(value)
+
+
+def check_timeout(name: str, value: Optional[float]) -> Optional[float]:
+    """Return a time-out in seconds, above zero, or None for "no limit"."""
+    if value is None:
+        return None
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        raise TypeError(f"{name} must be a number (seconds) or None, not {type(value).__name__}")
+    if not math.isfinite(value) or value <= 0:
+        raise ValueError(f"{name} must be a finite number of seconds above 0, or None for no limit, not {value!r}")
+    return float(value)
+
+
+def check_statuses(name: str, values: Iterable[int]) -> frozenset[int]:
+    """Return HTTP status codes as a set."""
+    try:
+        statuses = frozenset(values)
+    except TypeError:
+        raise TypeError(f"{name} must be an iterable of status codes, not {type(values).__name__}") from None
+    for status in statuses:
+        if not isinstance(status, int) or not 100 <= status <= 599:
+            raise ValueError(f"{name} must hold status codes from 100 to 599, not {status!r}")
+    return statuses

@@ -1,0 +1,93 @@
+"""What an `EventSource` asks of whatever brings it bytes.
+
+`EventSource` knows nothing of HTTP. It asks a `Connector` for one `Connection` after the
+other; each is one attempt, opened once, read to its end and released. The package brings
+connectors over urllib3, over a ``requests.Session`` and over a script; yours can be the
+next.
+
+Rules of this file: two abstract classes and the value between them. Of a connection, the
+*reading thread* calls everything but `Connection.interrupt`, which is for other threads:
+they only wake the reader, and the reader releases.
+"""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import NamedTuple
+
+__all__ = ["Connection", "Connector", "ResponseHead"]
+
+
+class ResponseHead(NamedTuple):
+    """What is known of a response before its body is read.
+
+    Attributes:
+        url: Where the response came from, after redirects; without user name, password,
+            query and fragment.
+        origin: Scheme, host and port of that address, as the standard writes an origin.
+        status: 200, or 204 for "stop, and do not come back". Anything else has been
+            raised as a `ResponseRejected`.
+        headers: The headers, names in lower case; repeated fields joined with ``", "``.
+    """
+
+    url: str
+    origin: str
+    status: int
+    headers: Mapping[str, str]
+
+
+class Connection(ABC):
+    """One attempt to reach an event stream, and the bytes of it."""
+
+    @abstractmethod
+    def open(self, last_event_id: str) -> ResponseHead:
+        """Connect, ask for the stream from ``last_event_id`` on, and check the response. Blocks.
+
+        Called once. After it has raised, only `release` is called.
+
+        Raises:
+            ConnectionFailed: No response arrived.
+            ResponseRejected: A response arrived that is neither an event stream nor a 204.
+        """
+
+    @abstractmethod
+    def read(self) -> bytes:
+        """Wait for at least one byte and return what has arrived; ``b""`` at the clean end.
+
+        Never waits for more once there is something to return.
+
+        Raises:
+            ConnectionLost: The stream broke.
+        """
+
+    @abstractmethod
+    def interrupt(self) -> None:
+        """Make `open` or `read` end at once, whatever it is doing, with any result or error.
+
+        May be called from any thread, at any time, more than once; does not block and
+        does not raise. An `open` that starts later must fail without sending a request.
+        """
+
+    @abstractmethod
+    def release(self) -> None:
+        """Give back what the connection holds. Called once, at the end, by the reading thread."""
+
+
+class Connector(ABC):
+    """Where the connections of one `EventSource` come from."""
+
+    @abstractmethod
+    def connection(self) -> Connection:
+        """Return the connection for the next attempt, not yet opened. Does not block."""
+
+    def wait(self, delay: float, woken: threading.Event) -> None:
+        """Let ``delay`` seconds pass, or less if ``woken`` is set meanwhile. Blocks.
+
+        Overridden where time is not real, so that tests of reconnecting take none.
+        """
+        woken.wait(delay)
+
+    def close(self) -> None:  # noqa: B027 - empty on purpose: most connectors hold nothing between attempts
+        """Give back what is kept between connections. Called when the source is closed for good."""

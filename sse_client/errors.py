@@ -1,0 +1,146 @@
+"""Every exception that this package raises on purpose.
+
+The tree::
+
+    EventSourceError
+    ├── ConnectionFailed    no response arrived: look-up, refused, time-out, broken handshake
+    ├── ConnectionLost      an open stream broke: reset, truncated, idle for too long
+    │   └── StreamEnded     the server ended the stream cleanly: normal, and not a failure
+    ├── CertificateRejected the server is not, or cannot be shown to be, who it should be
+    ├── ResponseRejected    a response arrived, and it is not an event stream
+    └── EventTooLarge       one event outgrew ``max_event_size``
+
+The same classes are used in two ways. A loss that will be retried is a *value*: it is
+seen in an `ErrorEvent` and in the log, and the iteration goes on. One that ends the
+stream is *raised* out of the iteration. A wrong argument is neither: it is a
+`ValueError` or `TypeError` at the call that passed it.
+
+Rules of this file: an error holds plain values only (no response, socket or thread), so
+that it can be pickled, kept and sent elsewhere; a URL in an error has been through
+`sse_client.urls.without_secrets`; what urllib3 or the socket raised is the ``__cause__``.
+"""
+
+from __future__ import annotations
+
+import copyreg
+from collections.abc import Mapping
+from typing import Any, Optional
+
+__all__ = [
+    "CertificateRejected",
+    "ConnectionFailed",
+    "ConnectionLost",
+    "EventSourceError",
+    "EventTooLarge",
+    "ResponseRejected",
+    "StreamEnded",
+]
+
+
+class EventSourceError(Exception):
+    """Anything that kept an event stream from going on.
+
+    Attributes:
+        url: The address concerned, without user name, password, query and fragment.
+        reason: What happened, as a phrase without the address.
+    """
+
+    url: str
+    reason: str
+
+    def __init__(self, reason: str, *, url: str) -> None:
+        super().__init__(reason)
+        self.url = url
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.reason} ({self.url})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Exception's own recipe calls the class with ``args``, which knows no keywords.
+        return copyreg.__newobj__, (type(self), *self.args), self.__dict__
+
+
+class ConnectionFailed(EventSourceError):
+    """No response arrived: the name was not found, or the server refused, broke off or kept silent.
+
+    Retried, unless there is no reconnecting or its attempts are used up.
+    """
+
+
+class ConnectionLost(EventSourceError):
+    """A stream that was open broke: reset, cut off, garbled, or silent for ``idle_timeout``.
+
+    Retried, unless there is no reconnecting or its attempts are used up.
+    """
+
+
+class StreamEnded(ConnectionLost):
+    """The server ended the stream cleanly.
+
+    Normal: servers and proxies do so to balance load or to end a long poll. Always seen
+    as a value; raised only when the attempts of the reconnect policy are used up.
+    """
+
+
+class CertificateRejected(EventSourceError):
+    """The certificate that the server showed is not valid for it: expired, for another host, or of an unknown authority.
+
+    Never retried: it would be the same again, and somebody should look.
+    """
+
+
+class ResponseRejected(EventSourceError):
+    """A response arrived that is not an event stream.
+
+    Its status is neither 200 nor 204, its type is not ``text/event-stream``, or it
+    redirects to where no client should go. Retried only for the statuses that the
+    reconnect policy names (`ReconnectPolicy.retry_statuses`).
+
+    Attributes:
+        status: The status code.
+        headers: The response's headers, names in lower case; fields sent more than once
+            are joined with ``", "``. Not part of the text of the error.
+        body: At most the first 64 KiB of the body: APIs explain themselves there. Not
+            part of the text of the error.
+        retry_after: What the ``Retry-After`` header asked for, in seconds from the
+            moment of the response, or None (RFC 9110, section 10.2.3).
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    retry_after: Optional[float]
+
+    def __init__(
+        self,
+        reason: str,
+        *,
+        url: str,
+        status: int,
+        headers: Mapping[str, str],
+        body: bytes = b"",
+        retry_after: Optional[float] = None,
+    ) -> None:
+        super().__init__(reason, url=url)
+        self.status = status
+        self.headers = dict(headers)
+        self.body = body
+        self.retry_after = retry_after
+
+
+class EventTooLarge(EventSourceError):
+    """One event outgrew the limit on its size. Never retried: the next connection would meet it again.
+
+    Attributes:
+        limit: The limit that was in force, in bytes.
+        parameter: The name of the parameter that sets it: ``"max_event_size"``.
+    """
+
+    limit: int
+    parameter: str
+
+    def __init__(self, *, url: str, limit: int, parameter: str = "max_event_size") -> None:
+        super().__init__(f"an event is larger than {parameter}={limit} bytes", url=url)
+        self.limit = limit
+        self.parameter = parameter

@@ -1,0 +1,137 @@
+"""What an event stream hands to its reader: four kinds of event and the ready state.
+
+Rules of this file: plain values that compare, print and pickle by their fields; nothing
+here knows how an event came about.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from enum import IntEnum
+from typing import Any, Optional, Union
+
+from .errors import EventSourceError
+from .values import Value
+
+__all__ = ["CommentEvent", "ErrorEvent", "LifecycleEvent", "MessageEvent", "OpenEvent", "ReadyState"]
+
+
+class ReadyState(IntEnum):
+    """How an event source stands, with the numbers of the standard (HTML, section 9.2.2)."""
+
+    CONNECTING = 0
+    """Not connected, but not at its end: before the first attempt, in an attempt, or waiting for one."""
+    OPEN = 1
+    """Connected, and the response is an event stream."""
+    CLOSED = 2
+    """At its end: closed by the program, told to stop by the server, or failed for good."""
+
+
+class MessageEvent(Value):
+    """One event of the stream (HTML Living Standard, sections 9.2.6 and 9.1).
+
+    Treat it as read-only: it may be shared between handlers and threads. (It is a plain
+    slotted class because that is the cheapest object there is; one is made per event.)
+
+    Attributes:
+        type: The event's name: the value of its ``event`` field, or ``"message"``.
+        data: Its data lines, joined with line feeds.
+        last_event_id: The last event ID of the stream at this event: its own ``id``, or
+            the one that an earlier event set. ``""`` if none ever was set.
+        origin: Scheme, host and port of the address that the stream came from after
+            redirects, such as ``"https://example.com"``; ``""`` from a bare parser.
+    """
+
+    __slots__ = ("type", "data", "last_event_id", "origin")
+    __match_args__ = ("type", "data", "last_event_id", "origin")
+
+    type: str
+    data: str
+    last_event_id: str
+    origin: str
+
+    def __init__(self, type: str = "message", data: str = "", last_event_id: str = "", origin: str = "") -> None:
+        self.type = type
+        self.data = data
+        self.last_event_id = last_event_id
+        self.origin = origin
+
+    def json(self) -> Any:
+        """Return the data decoded as JSON.
+
+        Raises:
+            json.JSONDecodeError: The data is not JSON. (It is a `ValueError`.)
+        """
+        return json.loads(self.data)
+
+
+class OpenEvent(Value):
+    """A connection is open and is an event stream; events may follow.
+
+    Attributes:
+        url: Where the stream comes from, after redirects; without user name, password,
+            query and fragment, so that it can be shown.
+        headers: The response's headers, names in lower case; fields sent more than once
+            are joined with ``", "``. Left out of ``repr()``, since they may hold cookies.
+    """
+
+    __slots__ = ("url", "headers")
+    __match_args__ = ("url", "headers")
+
+    url: str
+    headers: Mapping[str, str]
+
+    def __init__(self, url: str, headers: Mapping[str, str]) -> None:
+        self.url = url
+        self.headers = headers
+
+    def __hash__(self) -> int:
+        return hash(self.url)
+
+    def __repr__(self) -> str:
+        return f"OpenEvent(url={self.url!r})"
+
+
+class ErrorEvent(Value):
+    """A connection failed, was lost or ended.
+
+    Attributes:
+        error: What happened. A `StreamEnded` is the clean end that servers and proxies
+            make all the time.
+        delay: Seconds until the next attempt, or None: there will be none.
+        attempt: How many attempts in a row have brought no event by now; 0 when the
+            connection that was lost had brought one.
+    """
+
+    __slots__ = ("error", "delay", "attempt")
+    __match_args__ = ("error", "delay", "attempt")
+
+    error: EventSourceError
+    delay: Optional[float]
+    attempt: int
+
+    def __init__(self, error: EventSourceError, delay: Optional[float], attempt: int) -> None:
+        self.error = error
+        self.delay = delay
+        self.attempt = attempt
+
+
+class CommentEvent(Value):
+    """A comment line of the stream. Servers send them to keep a quiet connection alive.
+
+    Attributes:
+        text: What followed the colon, unchanged: a space after it is kept.
+    """
+
+    __slots__ = ("text",)
+    __match_args__ = ("text",)
+
+    text: str
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+
+LifecycleEvent = Union[OpenEvent, MessageEvent, ErrorEvent, CommentEvent]
+"""All that `EventSource.lifecycle` yields."""

@@ -1,0 +1,111 @@
+"""One attempt over HTTP, whatever library carries it: ask, follow redirects, check the answer.
+
+What is the same for every HTTP library stands here once; a subclass sends one request and
+reads one body.
+"""
+
+from __future__ import annotations
+
+import time
+from abc import abstractmethod
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import NamedTuple
+
+from .connector import Connection, ResponseHead
+from .errors import ConnectionLost, ResponseRejected
+from .http_request import RedirectRefused, Request, RequestOptions
+from .http_response import MAX_REDIRECTS, MAX_REJECTED_BODY, is_redirect, retry_after, why_rejected
+from .urls import origin_of, without_secrets
+
+__all__: list[str] = []
+
+_REJECTED_BODY_TIME = 5.0
+
+
+class Answer(NamedTuple):
+    """The head of one response, as it came; names in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+
+
+class Exchange(Connection):
+    """A `Connection` that speaks HTTP.
+
+    Args:
+        options: What to ask for.
+    """
+
+    def __init__(self, options: RequestOptions) -> None:
+        self._options = options
+        self._url = ""
+        """Where the last request went, in the form for showing; for errors."""
+
+    @abstractmethod
+    def _send(self, request: Request) -> Answer:
+        """Send one request and wait for the head of its response. Redirects are not followed.
+
+        Raises:
+            ConnectionFailed: No response arrived.
+        """
+
+    @abstractmethod
+    def _discard(self) -> None:
+        """Give the last response back unread; another request follows."""
+
+    @abstractmethod
+    def _limit_waiting(self, seconds: float) -> None:
+        """Let no single wait of `read` take longer than this from now on."""
+
+    def open(self, last_event_id: str) -> ResponseHead:
+        """See `Connection.open`. Also raises whatever the user's ``url`` and ``headers`` functions raise."""
+        request, answer = self._follow(self._options.request(last_event_id))
+        if answer.status == HTTPStatus.UNAUTHORIZED and self._options.headers_are_renewable:
+            self._discard()
+            request, answer = self._follow(self._options.request(last_event_id))
+        reason = why_rejected(answer.status, answer.headers)
+        if reason is not None:
+            raise self._rejection(reason, answer, self._rejected_body())
+        return ResponseHead(self._url, origin_of(request.url), answer.status, answer.headers)
+
+    def _follow(self, request: Request) -> tuple[Request, Answer]:
+        for _ in range(MAX_REDIRECTS + 1):
+            self._url = without_secrets(request.url)
+            answer = self._send(request)
+            if not is_redirect(answer.status):
+                return request, answer
+            try:
+                request = request.redirected(answer.status, answer.headers.get("location"))
+            except RedirectRefused as refusal:
+                raise self._rejection(f"{refusal} (status {answer.status})", answer, b"") from None
+            self._discard()
+        raise self._rejection(f"more than {MAX_REDIRECTS} redirects in a row", answer, b"")
+
+    def _rejection(self, reason: str, answer: Answer, body: bytes) -> ResponseRejected:
+        return ResponseRejected(
+            reason,
+            url=self._url,
+            status=answer.status,
+            headers=answer.headers,
+            body=body,
+            retry_after=retry_after(answer.headers, now=time.time()),
+        )
+
+    def _rejected_body(self) -> bytes:
+        # As much as comes soon: it explains the rejection, and is not worth hanging for.
+        body = b""
+        deadline = time.monotonic() + _REJECTED_BODY_TIME
+        try:
+            while len(body) < MAX_REJECTED_BODY:
+                remaining = deadline - time.monotonic()
+                if remaining <= 0:
+                    break
+                self._limit_waiting(remaining)
+                piece = self.read()
+                if not piece:
+                    break
+                body += piece
+        except ConnectionLost:
+            pass
+        return body[:MAX_REJECTED_BODY]

@@ -1,0 +1,88 @@
+"""What this package asks of a URL: is it one, what is its origin, how can it be shown.
+
+Rules of this file: strings in, strings out; nothing is looked up and nothing is sent.
+"""
+
+from __future__ import annotations
+
+import base64
+from typing import Optional
+from urllib.parse import SplitResult, unquote_to_bytes, urlsplit
+
+__all__: list[str] = []
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_CONTROLS_AND_SPACE = frozenset(map(chr, [*range(0x21), 0x7F]))
+
+
+def check_url(url: str) -> str:
+    """Return an absolute ``http`` or ``https`` URL, or say what is wrong with it.
+
+    Raises:
+        TypeError: It is not a str.
+        ValueError: It is not such a URL. The message shows no more of it than the scheme.
+    """
+    if not isinstance(url, str):
+        raise TypeError(f"url must be a str or a function that returns one, not {type(url).__name__}")
+    if not _CONTROLS_AND_SPACE.isdisjoint(url):
+        raise ValueError("url must not contain spaces or control characters: percent-encode them")
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise ValueError(f"url is malformed: {_bad_part(error)}") from None
+    if parts.scheme not in _DEFAULT_PORTS:
+        raise ValueError(f"url must start with http:// or https://, not with {parts.scheme or 'no scheme'!r}")
+    if not parts.hostname:
+        raise ValueError(f"url must name a host after {parts.scheme}://")
+    if port == 0:
+        raise ValueError("url must not name port 0")
+    return url
+
+
+def _bad_part(error: ValueError) -> str:
+    # urllib.parse quotes parts of the URL in some of its messages; those may be secret.
+    return "its port is not a number from 1 to 65535" if "port" in str(error).lower() else "its host is not valid"
+
+
+def origin_of(url: str) -> str:
+    """Return the origin of a checked URL as the standard writes it: ``"https://example.com:8443"``."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{_host_and_port(parts)}"
+
+
+def without_secrets(url: str) -> str:
+    """Return a checked URL in the form in which it can be shown to anyone.
+
+    User name, password and fragment are gone; a query is there as ``?...`` only.
+    """
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{_host_and_port(parts)}{parts.path or '/'}{'?...' if parts.query else ''}"
+
+
+def split_credentials(url: str) -> tuple[str, Optional[str]]:
+    """Return a checked URL without user, password and fragment, and the ``Authorization`` they make.
+
+    The second is a Basic credential (RFC 7617) in UTF-8, or None if the URL names no user.
+    """
+    parts = urlsplit(url)
+    user_information, at, host = parts.netloc.rpartition("@")
+    bare = parts._replace(netloc=host, fragment="").geturl()
+    if not at:
+        return bare, None
+    user, _, password = user_information.partition(":")
+    credential = unquote_to_bytes(user) + b":" + unquote_to_bytes(password)
+    return bare, "Basic " + base64.b64encode(credential).decode("ascii")
+
+
+def _host_and_port(parts: SplitResult) -> str:
+    host = parts.hostname or ""
+    if ":" in host:
+        host = f"[{host}]"
+    elif not host.isascii():
+        try:
+            host = host.encode("idna").decode("ascii")
+        except UnicodeError:
+            pass  # not a name that can be looked up; connecting will say so
+    port = parts.port
+    return host if port is None or port == _DEFAULT_PORTS.get(parts.scheme) else f"{host}:{port}"
