@@ -1,6 +1,6 @@
 """Server-Sent Events for synchronous Python: an event stream that keeps working.
 
-    from sse_client import EventSource
+Example::
 
     with EventSource("https://example.com/builds") as source:
         for event in source:
@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-from .connection import Urllib3Connector
 from .connector import Connection, Connector, ResponseHead
 from .errors import (
     CertificateRejected,

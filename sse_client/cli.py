@@ -44,7 +44,7 @@ characters in it are replaced. NO_COLOR and TERM=dumb switch colours off.
 
 examples:
   sse-client https://example.com/builds
-  sse-client --json -H 'Authorization: Bearer ...' https://example.com/builds | jq .data
+  sse-client --json -H 'X-Key: 1' https://example.com/builds | jq .data
   sse-client --demo
 """
 

@@ -24,7 +24,7 @@ from .http_request import Request, RequestOptions
 from .http_response import joined_headers
 from .interrupt import Interrupter
 
-__all__ = ["Urllib3Connector"]
+__all__: list[str] = []
 
 _READ_SIZE = 64 * 1024
 _FOREIGN_ERRORS = (urllib3_errors.HTTPError, http.client.HTTPException, OSError, ValueError)
@@ -36,8 +36,8 @@ class _Attempt:
     interrupter = Interrupter()
 
 
-class _Watched:
-    """What is added to urllib3's connection classes: the attempt's `Interrupter` knows their socket."""
+class _WatchedHTTPConnection(urllib3_connection.HTTPConnection):
+    """A connection whose socket the attempt's `Interrupter` knows, from before it connects."""
 
     response_class = DrainingResponse
 
@@ -45,13 +45,13 @@ class _Watched:
         super().__init__(*args, **kwargs)
         self._attempt = attempt
 
-    def _new_conn(self: Any) -> socket.socket:
+    def _new_conn(self) -> socket.socket:
         # urllib3's own shows the socket to nobody until it is connected.
-        error: Optional[OSError] = None
         try:
             found = socket.getaddrinfo(self._dns_host.strip("[]"), self.port, 0, socket.SOCK_STREAM)
         except (socket.gaierror, UnicodeError) as failure:
-            raise urllib3_errors.NameResolutionError(self.host, self, failure) from failure
+            raise urllib3_errors.NameResolutionError(self.host, self, failure) from failure  # type: ignore[arg-type]
+        failures = []
         for family, kind, protocol, _, address in found:
             sock = socket.socket(family, kind, protocol)
             try:
@@ -60,38 +60,36 @@ class _Watched:
                 if self.source_address:
                     sock.bind(self.source_address)
                 self._attempt.interrupter.connect(sock, address, self.timeout)
-                return sock
             except OSError as failure:
-                error = failure
                 sock.close()
-        if isinstance(error, socket.timeout):
-            raise urllib3_errors.ConnectTimeoutError(self, "timed out") from error
-        raise urllib3_errors.NewConnectionError(self, str(error)) from error
+                failures.append(failure)
+            else:
+                return sock
+        last = failures[-1]
+        if isinstance(last, socket.timeout):
+            raise urllib3_errors.ConnectTimeoutError(self, "timed out") from last
+        raise urllib3_errors.NewConnectionError(self, str(last)) from last
 
-    def request(self: Any, *args: Any, **kwargs: Any) -> None:
-        if self.sock is not None:  # one that was kept from an earlier attempt
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        if self.sock is not None:  # one that was kept from an earlier attempt, or has just done its handshake
             self._attempt.interrupter.watch(self.sock)
         super().request(*args, **kwargs)
 
-    def getresponse(self: Any) -> Any:
+    def getresponse(self) -> Any:
         self._attempt.interrupter.watch(self.sock)
         return super().getresponse()
 
 
-class _WatchedHTTPConnection(_Watched, urllib3_connection.HTTPConnection):
-    pass
-
-
-class _WatchedHTTPSConnection(_Watched, urllib3_connection.HTTPSConnection):
+class _WatchedHTTPSConnection(_WatchedHTTPConnection, urllib3_connection.HTTPSConnection):
     pass
 
 
 class _HTTPPool(urllib3.HTTPConnectionPool):
-    ConnectionCls = _WatchedHTTPConnection
+    ConnectionCls: Any = _WatchedHTTPConnection
 
 
 class _HTTPSPool(urllib3.HTTPSConnectionPool):
-    ConnectionCls = _WatchedHTTPSConnection
+    ConnectionCls: Any = _WatchedHTTPSConnection
 
 
 class Urllib3Connector(Connector):
@@ -117,10 +115,11 @@ class Urllib3Connector(Connector):
         self._attempt = _Attempt()
         # One source has one connection at a time, so the pool keeps one to use again.
         self._pool = urllib3.PoolManager(num_pools=2, maxsize=1, socket_options=_socket_options())
-        self._pool.pool_classes_by_scheme = {
+        pools: dict[str, Any] = {
             "http": partial(_HTTPPool, attempt=self._attempt),
             "https": partial(_HTTPSPool, attempt=self._attempt),
         }
+        self._pool.pool_classes_by_scheme = pools
 
     def connection(self) -> Urllib3Connection:
         """See `Connector.connection`."""

@@ -22,7 +22,6 @@ that it can be pickled, kept and sent elsewhere; a URL in an error has been thro
 
 from __future__ import annotations
 
-import copyreg
 from collections.abc import Mapping
 from typing import Any, Optional
 
@@ -57,8 +56,12 @@ class EventSourceError(Exception):
         return f"{self.reason} ({self.url})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Exception's own recipe calls the class with ``args``, which knows no keywords.
-        return copyreg.__newobj__, (type(self), *self.args), self.__dict__
+        # Exception's own recipe calls the class with ``args``, which leaves the keywords out.
+        return _bare, (type(self), self.args), self.__dict__
+
+
+def _bare(error_class: type[EventSourceError], args: tuple[Any, ...]) -> EventSourceError:
+    return error_class.__new__(error_class, *args)
 
 
 class ConnectionFailed(EventSourceError):
@@ -84,7 +87,7 @@ class StreamEnded(ConnectionLost):
 
 
 class CertificateRejected(EventSourceError):
-    """The certificate that the server showed is not valid for it: expired, for another host, or of an unknown authority.
+    """The server's certificate is not valid: expired, for another host, or of an unknown authority.
 
     Never retried: it would be the same again, and somebody should look.
     """

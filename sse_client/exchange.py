@@ -6,6 +6,7 @@ reads one body.
 
 from __future__ import annotations
 
+import logging
 import time
 from abc import abstractmethod
 from collections.abc import Mapping
@@ -19,6 +20,8 @@ from .http_response import MAX_REDIRECTS, MAX_REJECTED_BODY, is_redirect, retry_
 from .urls import origin_of, without_secrets
 
 __all__: list[str] = []
+
+_log = logging.getLogger("sse_client")
 
 _REJECTED_BODY_TIME = 5.0
 
@@ -70,19 +73,23 @@ class Exchange(Connection):
         return ResponseHead(self._url, origin_of(request.url), answer.status, answer.headers)
 
     def _follow(self, request: Request) -> tuple[Request, Answer]:
-        for _ in range(MAX_REDIRECTS + 1):
+        redirects = 0
+        while True:
             self._url = without_secrets(request.url)
+            _log.info("connecting to %s", self._url)
             answer = self._send(request)
             if not is_redirect(answer.status):
                 return request, answer
+            if redirects == MAX_REDIRECTS:
+                raise self._rejection(f"more than {MAX_REDIRECTS} redirects in a row", answer)
+            redirects += 1
             try:
                 request = request.redirected(answer.status, answer.headers.get("location"))
             except RedirectRefused as refusal:
-                raise self._rejection(f"{refusal} (status {answer.status})", answer, b"") from None
+                raise self._rejection(f"{refusal} (status {answer.status})", answer) from None
             self._discard()
-        raise self._rejection(f"more than {MAX_REDIRECTS} redirects in a row", answer, b"")
 
-    def _rejection(self, reason: str, answer: Answer, body: bytes) -> ResponseRejected:
+    def _rejection(self, reason: str, answer: Answer, body: bytes = b"") -> ResponseRejected:
         return ResponseRejected(
             reason,
             url=self._url,

@@ -180,7 +180,7 @@ def _check_body(body: Union[bytes, str, None], json_value: Any) -> tuple[Optiona
         if body is not None:
             raise TypeError("body and json cannot both be given")
         try:
-            return json.dumps(json_value).encode(), "application/json"
+            return json.dumps(json_value, allow_nan=False).encode(), "application/json"
         except (TypeError, ValueError) as error:
             raise type(error)(f"json cannot be encoded: {error}") from None
     if body is None or isinstance(body, bytes):

@@ -25,8 +25,8 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 def joined_headers(items: Iterable[tuple[str, str]]) -> dict[str, str]:
     """Return header fields with their names in lower case, repeated ones joined (RFC 9110, section 5.3)."""
     headers: dict[str, str] = {}
-    for name, value in items:
-        name = name.lower()
+    for given_name, value in items:
+        name = given_name.lower()
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
     return headers
 

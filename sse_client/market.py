@@ -72,7 +72,7 @@ class Market:
         self._ticks: list[Tick] = []
         # After how many seconds the next connection ends, and how.
         self._lives: Iterator[tuple[float, Callable[[Exchange, Tick], None]]] = itertools.cycle(
-            ((1.5, _cut), (2.5, _end), (2.0, _reset), (3.0, _cut))
+            ((1.2, _cut), (2.5, _end), (2.0, _reset), (3.0, _cut))
         )
 
     def tick(self, number: int) -> Tick:
@@ -87,12 +87,14 @@ class Market:
         last_event_id = exchange.request.headers.get("Last-Event-ID", "0")
         with self._lock:
             known = len(self._ticks)
-        if not last_event_id.isdigit() or len(last_event_id) > len(str(known)) or int(last_event_id) > known:
+            seconds, end = next(self._lives)
+        try:
+            position = int(last_event_id)
+        except ValueError:
+            position = -1
+        if not 0 <= position <= known:
             exchange.respond(400, b"no such tick")
             return
-        position = int(last_event_id)
-        with self._lock:
-            seconds, end = next(self._lives)
         ends_at = self._clock() + seconds
         exchange.send_head(headers={"Cache-Control": "no-store"})
         exchange.run(retry(RECONNECTION_TIME))

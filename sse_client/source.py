@@ -111,9 +111,14 @@ class EventSource:
             raise TypeError(f"reconnect must be a ReconnectPolicy or None, not {type(reconnect).__name__}")
 
         # Settings, never changed.
-        self._connector = url if isinstance(url, Connector) else Urllib3Connector(RequestOptions(url, **request_settings), **timeouts)
+        if isinstance(url, Connector):
+            self._connector = url
+        else:
+            self._connector = Urllib3Connector(RequestOptions(url, **request_settings), **timeouts)
         self._policy: Optional[ReconnectPolicy] = reconnect
         self._max_event_size = check_size("max_event_size", max_event_size)
+        if not callable(random):
+            raise TypeError(f"random must be a function that returns numbers from 0 up to 1, not {type(random).__name__}")
         self._random = random
 
         # What the loop has learnt. Written by the loop alone.
@@ -357,7 +362,7 @@ class EventSource:
 
 
 def _refuse_settings(settings: dict[str, Any]) -> None:
-    defaults = EventSource.__init__.__kwdefaults__
+    defaults = EventSource.__init__.__kwdefaults__ or {}
     for name, value in settings.items():
         if value is not defaults[name] and value != defaults[name]:
             raise TypeError(f"{name} cannot be given along with a Connector, which makes its own requests")

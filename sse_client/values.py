@@ -13,7 +13,7 @@ __all__: list[str] = []
 class Value:
     """A value is what its ``__slots__`` hold; its ``__init__`` takes them in that order."""
 
-    __slots__ = ()
+    __slots__: tuple[str, ...] = ()
 
     def _fields(self) -> tuple[Any, ...]:
         return tuple(getattr(self, name) for name in self.__slots__)

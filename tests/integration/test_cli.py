@@ -1,0 +1,285 @@
+"""The ``sse-client`` command as a user meets it: a child process, real sockets, pipes, a terminal, Ctrl-C."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+import subprocess
+import threading
+from pathlib import Path
+
+import pytest
+
+from sse_client.testing import EventStreamServer, comment, drop, event, hold, raw, retry, signal, wait_for
+
+from .command import COMMAND, command, environment, run, run_on_terminal
+from .support import TIMEOUT
+
+needs_terminal = pytest.mark.skipif(not hasattr(os, "openpty"), reason="there are no pseudo-terminals here")
+
+
+def test_data_to_stdout_states_to_stderr_resuming_after_a_drop(server: EventStreamServer) -> None:
+    """Over a drop in the middle of an event, stdout has the data alone, stderr says what happened, the code is 0."""
+    server.stream(retry(0.1), event("first", id="1"), event("two\nlines", id="2"), raw(b"data: ha"), drop())
+    server.stream(event("third", id="3"))
+    code, out, err = run(server.url)
+    assert out == "first\ntwo\nlines\nthird\n"
+    assert code == 0
+    lines = err.splitlines()
+    assert lines[0] == lines[2] == f"connected to {server.url}"
+    assert re.fullmatch(
+        r"disconnected: the stream was cut off in the middle of its framing; again in 0\.[12] s", lines[1]
+    )
+    assert re.fullmatch(r"disconnected: the server ended the stream; again in 0\.[12] s", lines[3])
+    assert len(lines) == 4
+    assert [request.headers.get("Last-Event-ID") for request in server.requests] == [None, "2", "3"]
+
+
+def test_each_event_is_in_the_pipe_before_the_next_is_sent(server: EventStreamServer) -> None:
+    """Data is flushed at once, also in a pipe."""
+    seen = threading.Event()
+    server.stream(event("one"), wait_for(seen), event("two"), hold())
+    with command(server.url) as running:
+        running.wait_for("out", "one\n")
+        assert "two" not in running.out
+        seen.set()
+        running.wait_for("out", "two\n")
+
+
+def test_json_has_one_object_a_line(server: EventStreamServer) -> None:
+    """With --json each line of stdout is an event; what is not ASCII stays readable."""
+    server.stream(event("Grüße\n東京", type="news", id="né"), comment("x"), event("b"))
+    code, out, _ = run("--json", "--no-reconnect", server.url)
+    assert code == 0
+    origin = server.url.rstrip("/")
+    assert [json.loads(line) for line in out.splitlines()] == [
+        {"type": "news", "data": "Grüße\n東京", "last_event_id": "né", "origin": origin},
+        {"type": "message", "data": "b", "last_event_id": "né", "origin": origin},
+    ]
+    assert "Grüße\\n東京" in out
+
+
+@pytest.mark.parametrize("variables", [{"LC_ALL": "C"}, {"PYTHONIOENCODING": "ascii"}])
+def test_a_pipe_gets_the_data_unchanged_in_utf_8(server: EventStreamServer, variables: dict[str, str]) -> None:
+    """Whatever the locale, the bytes of the data come out of the pipe as they were: control characters, emoji, all."""
+    data = "\x1b[31m\x07\x00 \x9b é 東京 😀 \u2028"
+    server.stream(event(data))
+    code, out, _ = run("--no-reconnect", server.url, env=environment(**variables))
+    assert (code, out) == (0, data + "\n")
+
+
+def test_headers_and_last_event_id_are_sent(server: EventStreamServer) -> None:
+    """-H is repeatable, and the stream begins after --last-event-id."""
+    code, _, err = run("-H", "X-Key: a b:c", "-H", "Accept-Language: de", "--last-event-id", "7é", server.url)
+    assert (code, err) == (0, "")
+    headers = server.requests[0].headers
+    assert (headers["X-Key"], headers["Accept-Language"], headers["Last-Event-ID"]) == ("a b:c", "de", "7é")
+
+
+def test_limit_ends_the_command_and_its_connection(server: EventStreamServer) -> None:
+    """After N events the command ends with 0, though the stream goes on."""
+    gone = threading.Event()
+    server.stream(event("1"), event("2"), event("3"), hold(), signal(gone))
+    code, out, _ = run("--limit", "2", server.url)
+    assert (code, out) == (0, "1\n2\n")
+    assert gone.wait(TIMEOUT)
+    assert len(server.requests) == 1
+
+
+def test_without_reconnecting_the_end_is_the_end(server: EventStreamServer) -> None:
+    """With --no-reconnect a clean end is code 0, after one request; a broken stream is code 1 with the reason."""
+    server.stream(event("1"))
+    assert run("--no-reconnect", server.url) == (0, "1\n", f"connected to {server.url}\n")
+    server.stream(event("1"), drop())
+    code, out, err = run("--no-reconnect", server.url)
+    assert (code, out) == (1, "1\n")
+    reason = "the stream was cut off in the middle of its framing"
+    assert err == f"connected to {server.url}\nsse-client: {reason} ({server.url})\n"
+    assert len(server.requests) == 2
+
+
+def test_a_rejected_response_is_code_1_and_shows_no_secret(server: EventStreamServer) -> None:
+    """A 404 is told on stderr without the query's token, the password or the header; its body with -v only."""
+    address = server.url.replace("http://", "http://user:passw0rd@") + "x?token=s3cret"
+    arguments = ("-H", "Authorization: t0ken", address)
+    server.respond(404, b"no stream of this name")
+    code, out, err = run(*arguments)
+    assert (code, out) == (1, "")
+    assert "404" in err
+    assert server.url in err
+    assert "no stream of this name" not in err
+    server.respond(404, b"no stream of this name")
+    code, _, verbose = run("-v", *arguments)
+    assert code == 1
+    assert verbose.endswith("no stream of this name\n")
+    for secret in ("passw0rd", "s3cret", "t0ken"):
+        assert secret not in err + verbose
+
+
+def test_a_refused_connection_is_told() -> None:
+    """Where nobody listens, stderr says so: with reconnecting when it will try again, without it code 1."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+    code, out, err = run("--no-reconnect", url)
+    assert (code, out) == (1, "")
+    assert err.startswith("sse-client: no connection: ")
+    with command(url) as running:
+        running.wait_for("err", " s\n")
+        assert re.fullmatch(
+            rf"not connected: no connection: .* \({re.escape(url)}\); again in [34]\.\d s\n", running.err
+        )
+
+
+@pytest.mark.parametrize("arguments", [[], ["no-url"], ["http://127.0.0.1/", "-H", "no colon"], ["--nonsense"]])
+def test_wrong_usage_is_code_2(arguments: list[str]) -> None:
+    """Wrong usage is code 2, a usage line and the reason on stderr, no traceback."""
+    code, out, err = run(*arguments)
+    assert (code, out) == (2, "")
+    assert err.startswith("usage: sse-client")
+    assert "Traceback" not in err
+
+
+def test_verbose_logs_to_stderr(server: EventStreamServer) -> None:
+    """-v adds the log to stderr, and nothing to stdout."""
+    server.stream(event("1"), drop())
+    code, out, err = run("-v", "--no-reconnect", server.url)
+    assert (code, out) == (1, "1\n")
+    assert f" sse_client INFO: open: {server.url}\n" in err
+
+
+# Ctrl-C
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Ctrl-C is sent as SIGINT")
+@pytest.mark.parametrize("phase", ["silent stream", "no response", "waiting", "flood"])
+def test_ctrl_c_is_code_130_and_quiet(server: EventStreamServer, phase: str) -> None:
+    """In each phase, Ctrl-C ends the command with 130, without a traceback."""
+    arguments = [server.url]
+    if phase == "silent stream":
+        server.stream(event("1"), hold())
+    elif phase == "no response":
+        server.silence()
+    elif phase == "waiting":
+        server.stream(retry(60.0), event("1"), drop())
+    else:
+        server.handler = lambda exchange: exchange.run(*[event("x" * 100)] * 1_000_000)
+    with command(*arguments) as running:
+        if phase == "no response":
+            server.wait_for_requests(1)
+        elif phase == "waiting":
+            running.wait_for("err", "again in")
+        else:
+            running.wait_for("err", "connected to")
+            running.wait_for("out", "\n")
+        running.interrupt()
+        assert running.end() == 130
+        assert "Traceback" not in running.err
+        assert "Interrupt" not in running.err
+
+
+# Whoever reads the output
+
+
+def test_a_pipe_that_is_closed_early_ends_it_quietly(server: EventStreamServer) -> None:
+    """Like `sse-client URL | head -1`: the command ends with 0 and says nothing about the pipe."""
+    closed = threading.Event()
+    server.stream(event("1"), wait_for(closed), *[event("more")] * 10, hold())
+    process = subprocess.Popen(
+        [*COMMAND, server.url], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment()
+    )
+    assert process.stdout is not None
+    try:
+        assert process.stdout.readline().strip() == b"1"
+        process.stdout.close()
+        closed.set()
+        assert process.wait(TIMEOUT) == 0
+        assert process.stderr is not None
+        assert process.stderr.read().decode().splitlines() == [f"connected to {server.url}"]
+    finally:
+        process.kill()
+        process.wait(TIMEOUT)
+        process.stdout.close()
+        if process.stderr is not None:
+            process.stderr.close()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a shell")
+def test_head_and_both_streams_in_one_pipe(server: EventStreamServer) -> None:
+    """`sse-client URL 2>&1 | head -2` in a real shell ends by itself, with nothing more and code 0."""
+    server.handler = lambda exchange: exchange.run(*[event("x" * 1000)] * 100_000)
+    script = '{ "$@" 2>&1; echo "code $?" >&2; } | head -2'
+    result = subprocess.run(
+        ["sh", "-c", script, "sh", *COMMAND, server.url],
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+        env=environment(),
+        check=False,
+    )
+    assert result.stdout.splitlines() == [f"connected to {server.url}", "x" * 1000]
+    assert result.stderr == "code 0\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+def test_a_full_disk_is_code_1(server: EventStreamServer) -> None:
+    """Output that cannot be written is told in one line."""
+    server.stream(event("1"), hold())
+    with open("/dev/full", "wb") as full, command(server.url, stdout=full.fileno()) as running:
+        assert running.end() == 1
+    assert running.err == f"connected to {server.url}\nsse-client: No space left on device\n"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a shell")
+def test_without_any_stdout_and_stderr(server: EventStreamServer) -> None:
+    """Started with stdout and stderr closed, as some job runners do, it still follows the stream to its end."""
+    server.stream(event("1"))
+    script = 'exec "$@" >&- 2>&-'
+    result = subprocess.run(
+        ["sh", "-c", script, "sh", *COMMAND, "--no-reconnect", server.url],
+        stdin=subprocess.DEVNULL,
+        timeout=TIMEOUT,
+        env=environment(),
+        check=False,
+    )
+    assert result.returncode == 0
+    assert len(server.requests) == 1
+
+
+# On a terminal
+
+
+@needs_terminal
+def test_a_hostile_server_cannot_steer_the_terminal(server: EventStreamServer) -> None:
+    """On a terminal no escape sequence of the server's arrives, neither from data nor from what a log line quotes."""
+    server.stream(event("\x1b]0;owned\x07 \x9b2J\tok 東京"), content_type="text/event-stream")
+    server.stream(event("x"), content_type="text/\x1b[2Jplain")
+    code, shown = run_on_terminal("--no-color", "--no-reconnect", server.url)
+    assert code == 0
+    assert "␛]0;owned␇ \ufffd2J\tok 東京\n" in shown
+    code, rejected = run_on_terminal("-v", "--no-color", "--no-reconnect", server.url)
+    assert code == 1
+    assert "text/" in rejected
+    assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f]", shown + rejected)
+
+
+@needs_terminal
+@pytest.mark.parametrize(
+    ("arguments", "variables", "colored"),
+    [
+        ([], {}, True),
+        (["--no-color"], {}, False),
+        ([], {"NO_COLOR": "1"}, False),
+        ([], {"TERM": "dumb"}, False),
+    ],
+)
+def test_colours_on_a_terminal(
+    server: EventStreamServer, arguments: list[str], variables: dict[str, str], colored: bool
+) -> None:
+    """States are in colour on a terminal, unless the user does not want it; the data is not."""
+    server.stream(event("data"))
+    code, shown = run_on_terminal(*arguments, "--no-reconnect", server.url, env=environment(**variables))
+    assert code == 0
+    state = f"connected to {server.url}"
+    assert shown == (f"\x1b[32m{state}\x1b[0m\ndata\n" if colored else f"{state}\ndata\n")

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import re
+from typing import Any, Callable
+
+import pytest
+
+from sse_client.arguments import (
+    check_count,
+    check_last_event_id,
+    check_number,
+    check_size,
+    check_statuses,
+    check_timeout,
+)
+
+NAN, INFINITY = float("nan"), float("inf")
+
+
+@pytest.mark.parametrize(
+    ("check", "value", "result"),
+    [
+        (check_last_event_id, "", ""),
+        (check_last_event_id, "✓ 7", "✓ 7"),
+        (lambda value: check_size("size", value), 1, 1),
+        (lambda value: check_count("count", value), None, None),
+        (lambda value: check_count("count", value), 3, 3),
+        (lambda value: check_number("delay", value, least=0), 0, 0.0),
+        (lambda value: check_timeout("limit", value), None, None),
+        (lambda value: check_timeout("limit", value), 2, 2.0),
+        (lambda value: check_statuses("statuses", value), [500, 503, 500], frozenset({500, 503})),
+    ],
+)
+def test_right_values(check: Callable[[Any], object], value: object, result: object) -> None:
+    """A right value comes back as the type that the package works with."""
+    checked = check(value)
+    assert checked == result
+    assert type(checked) is type(result)
+
+
+@pytest.mark.parametrize(
+    ("check", "value", "error", "message"),
+    [
+        (check_last_event_id, 7, TypeError, "last_event_id must be a str, not int"),
+        (check_last_event_id, "a\nb", ValueError, "last_event_id must not contain CR, LF or NUL"),
+        (check_last_event_id, "a\rb", ValueError, "last_event_id must not contain CR, LF or NUL"),
+        (check_last_event_id, "a\0b", ValueError, "last_event_id must not contain CR, LF or NUL"),
+        (check_last_event_id, "\ud800", ValueError, "last_event_id must be encodable as UTF-8"),
+        (lambda v: check_size("size", v), 1.5, TypeError, "size must be an int (bytes), not float"),
+        (lambda v: check_size("size", v), True, TypeError, "size must be an int (bytes), not bool"),
+        (lambda v: check_size("size", v), 0, ValueError, "size must be at least 1 byte, not 0"),
+        (lambda v: check_count("count", v), "3", TypeError, "count must be an int or None, not str"),
+        (lambda v: check_count("count", v), 0, ValueError, "count must be at least 1, or None for no limit, not 0"),
+        (lambda v: check_number("delay", v, least=0), "3", TypeError, "delay must be a number (seconds), not str"),
+        (lambda v: check_number("delay", v, least=0), True, TypeError, "delay must be a number (seconds), not bool"),
+        (lambda v: check_number("delay", v, least=0), NAN, ValueError, "delay must be a finite number of seconds"),
+        (lambda v: check_number("delay", v, least=0), INFINITY, ValueError, "at least 0, not inf"),
+        (lambda v: check_number("delay", v, least=0), -1, ValueError, "at least 0, not -1"),
+        (lambda v: check_timeout("limit", v), "3", TypeError, "limit must be a number (seconds) or None, not str"),
+        (lambda v: check_timeout("limit", v), 0, ValueError, "limit must be a finite number of seconds above 0"),
+        (lambda v: check_timeout("limit", v), NAN, ValueError, "limit must be a finite number of seconds above 0"),
+        (lambda v: check_statuses("statuses", v), 503, TypeError, "statuses must be an iterable of status codes"),
+        (lambda v: check_statuses("statuses", v), ["503"], ValueError, "status codes from 100 to 599, not '503'"),
+        (lambda v: check_statuses("statuses", v), [99], ValueError, "status codes from 100 to 599, not 99"),
+    ],
+)
+def test_wrong_values(
+    check: Callable[[Any], object], value: object, error: type[Exception], message: str
+) -> None:
+    """A wrong value raises an error that names the argument, what was given and what is expected."""
+    with pytest.raises(error, match=re.escape(message)):
+        check(value)

@@ -1,0 +1,222 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from sse_client.http_request import RedirectRefused, Request, RequestOptions, check_headers
+from sse_client.version import __version__
+
+URL = "http://example.com/builds"
+TOKEN = {"Authorization": "Bearer s3cret", "X-API-Key": "s3cret"}
+
+
+def request_for(**settings: Any) -> Request:
+    return RequestOptions(settings.pop("url", URL), **settings).request(settings.pop("last_event_id", ""))
+
+
+def test_default_headers() -> None:
+    """A request asks for an event stream, fresh, and names this package."""
+    assert request_for().headers() == {
+        "Accept": "text/event-stream",
+        "Cache-Control": "no-cache",
+        "User-Agent": f"sse-client/{__version__}",
+    }
+
+
+def test_own_headers_win() -> None:
+    """The user's headers replace the package's, whatever their case."""
+    headers = request_for(headers={"accept": "a/b", "CACHE-CONTROL": "c", "user-agent": "d", "X-Own": "e"}).headers()
+    assert headers == {"accept": "a/b", "CACHE-CONTROL": "c", "user-agent": "d", "X-Own": "e"}
+
+
+def test_last_event_id() -> None:
+    """The last event ID is sent as UTF-8, and not at all if it is empty."""
+    options = RequestOptions(URL)
+    assert options.request("✓ 7").headers()["Last-Event-ID"].encode("latin-1") == "✓ 7".encode()
+    assert "Last-Event-ID" not in options.request("").headers()
+
+
+def test_headers_are_utf_8() -> None:
+    """A header value beyond ASCII is sent as UTF-8."""
+    assert request_for(headers={"X-Name": "Zoë"}).headers()["X-Name"].encode("latin-1") == "Zoë".encode()
+
+
+def test_credentials_of_the_url() -> None:
+    """User and password of the URL are sent as Basic authentication, and are not in the request's URL."""
+    request = request_for(url="http://user:pass@example.com/builds#top")
+    assert request.url == URL
+    assert request.headers()["Authorization"] == "Basic dXNlcjpwYXNz"
+
+
+def test_own_authorization_wins() -> None:
+    """The user's Authorization header wins over the credentials of the URL."""
+    request = request_for(url="http://user:pass@example.com/", headers={"authorization": "Bearer t"})
+    assert [value for name, value in request.headers().items() if name.lower() == "authorization"] == ["Bearer t"]
+
+
+def test_functions_are_called_for_each_request() -> None:
+    """url and headers may be functions; each request calls them anew."""
+    urls = iter(["http://a.example/", "http://b.example/"])
+    tokens = iter(["1", "2"])
+    options = RequestOptions(lambda: next(urls), headers=lambda: {"X-Token": next(tokens)})
+    assert [(r.url, r.own_headers["X-Token"]) for r in (options.request(""), options.request(""))] == [
+        ("http://a.example/", "1"),
+        ("http://b.example/", "2"),
+    ]
+    assert options.headers_are_renewable
+
+
+def test_fixed_headers_are_not_renewable() -> None:
+    """Headers that are no function cannot be renewed after a 401."""
+    assert not RequestOptions(URL, headers=TOKEN).headers_are_renewable
+
+
+def test_functions_are_checked() -> None:
+    """What the functions return is checked like what is passed."""
+    with pytest.raises(ValueError, match="url must start with http"):
+        RequestOptions(lambda: "ftp://a/").request("")
+    with pytest.raises(TypeError, match="headers must be a mapping"):
+        RequestOptions(URL, headers=lambda: [("a", "b")]).request("")  # type: ignore[arg-type, return-value]
+
+
+def test_headers_are_copied() -> None:
+    """Changing the mapping later does not change the requests."""
+    headers = {"X-Token": "1"}
+    options = RequestOptions(URL, headers=headers)
+    headers["X-Token"] = "2\n"
+    assert options.request("").own_headers == {"X-Token": "1"}
+
+
+@pytest.mark.parametrize(
+    ("headers", "error", "message"),
+    [
+        ("X-Token: 1", TypeError, "headers must be a mapping of str to str"),
+        ([("X-Token", "1")], TypeError, "headers must be a mapping of str to str"),
+        ({"X-Token": 1}, TypeError, r"headers must map str to str, not str to int \(header 'X-Token'\)"),
+        ({b"X-Token": "1"}, TypeError, "headers must map str to str, not bytes to str"),
+        ({"X Token": "1"}, ValueError, "'X Token' is not a header name"),
+        ({"": "1"}, ValueError, "'' is not a header name"),
+        ({"X-Token:": "1"}, ValueError, "'X-Token:' is not a header name"),
+        ({"X-Token\n": "1"}, ValueError, "is not a header name"),
+        ({"X-Tökén": "1"}, ValueError, "is not a header name"),
+        ({"X-Token": "s3cret\r\nHost: evil"}, ValueError, "the value of 'X-Token' must not contain CR, LF or NUL"),
+        ({"X-Token": "s3cret\0"}, ValueError, "the value of 'X-Token' must not contain CR, LF or NUL"),
+        ({"X-Token": "s3cret\ud800"}, ValueError, "the value of 'X-Token' must be encodable as UTF-8"),
+        ({"last-event-id": "7"}, ValueError, "pass it as last_event_id"),
+    ],
+)
+def test_wrong_headers(headers: Any, error: type[Exception], message: str) -> None:
+    """A header that cannot be sent is refused by name, and its value is not shown."""
+    with pytest.raises(error, match=message) as raised:
+        check_headers(headers)
+    assert "s3cret" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("settings", "body", "content_type"),
+    [
+        ({}, None, None),
+        ({"body": b"\xff"}, b"\xff", None),
+        ({"body": "é"}, "é".encode(), None),
+        ({"body": ""}, b"", None),
+        ({"json": {"a": [1, None]}}, b'{"a": [1, null]}', "application/json"),
+        ({"json": None}, b"null", "application/json"),
+        ({"json": 1, "headers": {"content-type": "a/b"}}, b"1", None),
+    ],
+)
+def test_bodies(settings: dict[str, Any], body: bytes | None, content_type: str | None) -> None:
+    """A body is sent as given, JSON with its type unless the user names another."""
+    request = request_for(method="POST", **settings)
+    assert request.body == body
+    assert request.own_headers.get("Content-Type") == content_type
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "message"),
+    [
+        ({"method": b"GET"}, TypeError, "method must be a str, not bytes"),
+        ({"method": "GET /"}, ValueError, "method must be an HTTP method such as 'GET' or 'POST', not 'GET /'"),
+        ({"method": ""}, ValueError, "method must be an HTTP method"),
+        ({"body": 7}, TypeError, "body must be bytes, a str or None, not int"),
+        ({"body": b"", "json": 1}, TypeError, "body and json cannot both be given"),
+        ({"json": object()}, TypeError, "json cannot be encoded: Object of type object"),
+        ({"json": float("nan")}, ValueError, "json cannot be encoded: Out of range float"),
+    ],
+)
+def test_wrong_settings(settings: dict[str, Any], error: type[Exception], message: str) -> None:
+    """A wrong argument is refused by name when the options are made."""
+    with pytest.raises(error, match=message):
+        RequestOptions(URL, **settings)
+
+
+@pytest.mark.parametrize(
+    ("location", "url"),
+    [
+        ("http://example.com/new", "http://example.com/new"),
+        ("/new?x=1#top", "http://example.com/new?x=1"),
+        ("new", "http://example.com/new"),
+        ("?page=2", "http://example.com/builds?page=2"),
+        ("//example.com/new", "http://example.com/new"),
+        ("/a b", "http://example.com/a%20b"),
+        (" /new ", "http://example.com/new"),
+        ("http://user:pass@example.com/new", "http://example.com/new"),
+        ("/straße".encode().decode("latin-1"), "http://example.com/straße"),
+        ("/stra\xdfe", "http://example.com/straße"),
+    ],
+)
+def test_where_a_redirect_leads(location: str, url: str) -> None:
+    """A Location is resolved against the request's URL; credentials and fragment in it are dropped."""
+    assert request_for().redirected(302, location).url == url
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "REPORT"])
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_method_after_a_redirect(method: str, status: int) -> None:
+    """303 turns all but HEAD into GET without a body; 301 and 302 do so with POST; the rest goes on as it was."""
+    headers = {"Content-Language": "en", "X-Own": "1"}
+    request = request_for(method=method, body=None if method in ("GET", "HEAD") else b"x", headers=headers)
+    redirected = request.redirected(status, "/new")
+    if method == "POST" and status in (301, 302, 303) or method not in ("GET", "HEAD") and status == 303:
+        assert (redirected.method, redirected.body, redirected.own_headers) == ("GET", None, {"X-Own": "1"})
+    else:
+        assert (redirected.method, redirected.body) == (method, request.body)
+        assert redirected.own_headers["X-Own"] == "1"
+
+
+@pytest.mark.parametrize(
+    "location", ["http://other.example/", "https://example.com/", "http://example.com:8080/", "//other.example/x"]
+)
+def test_own_headers_stay_with_their_origin(location: str) -> None:
+    """No header of the user's goes to another scheme, host or port; the last event ID does."""
+    request = RequestOptions("http://u:p@example.com/", headers=TOKEN).request("7")
+    headers = request.redirected(307, location).headers()
+    assert set(headers) == {"Accept", "Cache-Control", "User-Agent", "Last-Event-ID"}
+
+
+def test_own_headers_do_not_come_back() -> None:
+    """Headers dropped on the way to another origin stay dropped on the way back."""
+    request = request_for(headers=TOKEN).redirected(302, "http://other.example/").redirected(302, URL)
+    assert request.own_headers == {}
+
+
+@pytest.mark.parametrize(
+    ("location", "message"),
+    [
+        (None, "without a Location"),
+        ("", "without a Location"),
+        ("file:///etc/passwd", "must start with http:// or https://, not with 'file'"),
+        ("ftp://example.com/", "must start with http:// or https://, not with 'ftp'"),
+        ("http://[::1/", "where no stream can be"),
+    ],
+)
+def test_redirects_to_nowhere(location: str | None, message: str) -> None:
+    """A redirect that leads nowhere, or away from HTTP, is refused."""
+    with pytest.raises(RedirectRefused, match=message):
+        request_for().redirected(302, location)
+
+
+def test_body_stays_with_its_origin() -> None:
+    """A redirect that would send the request body to another origin is refused."""
+    with pytest.raises(RedirectRefused, match="body to another origin"):
+        request_for(method="POST", body=b"s3cret").redirected(307, "http://other.example/")

@@ -1,0 +1,576 @@
+from __future__ import annotations
+
+import gc
+import logging
+import threading
+import weakref
+from typing import Any
+
+import pytest
+
+from sse_client import (
+    CommentEvent,
+    ConnectionFailed,
+    ConnectionLost,
+    ErrorEvent,
+    EventSource,
+    EventTooLarge,
+    MessageEvent,
+    OpenEvent,
+    ReadyState,
+    ReconnectPolicy,
+    ResponseRejected,
+    StreamEnded,
+)
+from sse_client.testing import ScriptedConnector, comment, drop, event, hold, raw, signal
+
+URL = "http://scripted.test/"
+EXACT = ReconnectPolicy(jitter=0)
+CAUGHT_UP = 10.0
+
+
+@pytest.fixture
+def connector() -> ScriptedConnector:
+    return ScriptedConnector()
+
+
+def source_for(connector: ScriptedConnector, **settings: Any) -> EventSource:
+    settings.setdefault("reconnect", EXACT)
+    return EventSource(connector, **settings)
+
+
+def data(source: EventSource) -> list[str]:
+    return [message.data for message in source]
+
+
+# What is handed over
+
+
+def test_events(connector: ScriptedConnector) -> None:
+    """A loop over a source gets every event of the stream, with its type, data, last event ID and origin."""
+    connector.stream(event("a", type="x", id="1"), event("b"))
+    connector.end()
+    assert list(source_for(connector)) == [
+        MessageEvent("x", "a", "1", "http://scripted.test"),
+        MessageEvent("message", "b", "1", "http://scripted.test"),
+    ]
+
+
+def test_lifecycle(connector: ScriptedConnector) -> None:
+    """lifecycle() yields opening, events and losses in their order, with delay and attempt."""
+    connector.stream(event("a"))
+    connector.fail()
+    connector.fail()
+    connector.stream(event("b"), drop())
+    connector.end()
+    seen = [
+        (it.error.reason, it.delay, it.attempt) if isinstance(it, ErrorEvent) else getattr(it, "data", "open")
+        for it in source_for(connector).lifecycle()
+    ]
+    refused = "the connection was refused"
+    lost = seen[-1][0]
+    assert seen == [
+        "open",
+        "a",
+        ("the server ended the stream", 3.0, 0),
+        (refused, 3.0, 1),
+        (refused, 6.0, 2),
+        "open",
+        "b",
+        (lost, 3.0, 0),
+    ]
+    assert connector.delays == [3.0, 3.0, 6.0, 3.0]
+
+
+def test_open_event(connector: ScriptedConnector) -> None:
+    """An OpenEvent carries the address and the response's headers."""
+    connector.stream(headers={"X-Node": "7"})
+    connector.end()
+    opened = next(source_for(connector).lifecycle())
+    assert isinstance(opened, OpenEvent)
+    assert (opened.url, opened.headers["x-node"]) == (URL, "7")
+
+
+def test_comments_where_asked_for(connector: ScriptedConnector) -> None:
+    """Comments are seen by lifecycle(comments=True), in their place, and by nobody else."""
+    script = (comment("one"), event("a"), comment("two"))
+    connector.stream(*script)
+    connector.end()
+    with_comments = [
+        it for it in source_for(connector).lifecycle(comments=True) if isinstance(it, (CommentEvent, MessageEvent))
+    ]
+    assert [type(it) for it in with_comments] == [CommentEvent, MessageEvent, CommentEvent]
+    connector.stream(*script)
+    connector.end()
+    assert not [it for it in source_for(connector).lifecycle() if isinstance(it, CommentEvent)]
+
+
+# Where to go on from
+
+
+def test_resuming(connector: ScriptedConnector) -> None:
+    """Each attempt asks from the last event ID of the events handed over before."""
+    connector.stream(event("a", id="1"), event("b", id="2"), drop())
+    connector.fail()
+    connector.stream(event("c", id="3"))
+    connector.end()
+    source = source_for(connector, last_event_id="0")
+    assert data(source) == ["a", "b", "c"]
+    assert connector.last_event_ids == ["0", "2", "2", "3"]
+    assert source.last_event_id == "3"
+
+
+def test_last_event_id_moves_with_each_event(connector: ScriptedConnector) -> None:
+    """source.last_event_id is that of the event in hand, not of one that is parsed but not handed over."""
+    connector.stream(raw(b"id: 1\ndata: a\n\nid: 2\ndata: b\n\n"))
+    connector.end()
+    source = source_for(connector)
+    assert [source.last_event_id for _ in source] == ["1", "2"]
+
+
+def test_id_without_data(connector: ScriptedConnector) -> None:
+    """A block that carries only an ID moves the last event ID once the events before it are handed over."""
+    connector.stream(raw(b"id: 1\ndata: a\n\nid: 2\n\n"), drop())
+    connector.end()
+    source = source_for(connector)
+    assert [(message.data, source.last_event_id) for message in source] == [("a", "1")]
+    assert connector.last_event_ids == ["", "2"]
+
+
+def test_empty_id_clears(connector: ScriptedConnector) -> None:
+    """An empty id field clears the last event ID."""
+    connector.stream(event("a", id="1"), raw(b"id\ndata: b\n\n"))
+    connector.end()
+    assert data(source_for(connector)) == ["a", "b"]
+    assert connector.last_event_ids == ["", ""]
+
+
+def test_unfinished_block(connector: ScriptedConnector) -> None:
+    """A block that the end of a connection cuts off counts for nothing."""
+    connector.stream(event("a", id="1"), raw(b"id: 2\nevent: x\ndata: b\n"), drop())
+    connector.stream(event("c"))
+    connector.end()
+    events = list(source_for(connector))
+    assert [(it.type, it.data, it.last_event_id) for it in events] == [("message", "a", "1"), ("message", "c", "1")]
+
+
+def test_leaving_a_loop(connector: ScriptedConnector) -> None:
+    """Leaving the loop gives the connection back; a later loop goes on after the last event handed over."""
+    connector.stream(raw(b"id: 1\ndata: a\n\nid: 2\ndata: b\n\n"))
+    connector.stream(event("b", id="2"))
+    connector.end()
+    source = source_for(connector)
+    for _ in source:
+        break
+    assert connector.open_connections == 0
+    assert source.ready_state is ReadyState.CONNECTING
+    assert data(source) == ["b"]
+    assert connector.last_event_ids == ["", "1", "2"]
+
+
+# When to come back
+
+
+def test_reconnection_time(connector: ScriptedConnector) -> None:
+    """A retry field sets the reconnection time for this connection and those that follow."""
+    connector.stream(raw(b"retry: 1500\n"), drop())
+    connector.fail()
+    connector.end()
+    assert data(source_for(connector)) == []
+    assert connector.delays == [1.5, 3.0]
+
+
+def test_the_count_goes_back_at_the_first_event(connector: ScriptedConnector) -> None:
+    """A connection that opens and brings no event counts as a failure; one that brings an event starts anew."""
+    connector.fail()
+    connector.stream(comment("hello"))
+    connector.stream(event("a"), drop())
+    connector.fail()
+    connector.fail()
+    connector.end()
+    assert data(source_for(connector)) == ["a"]
+    assert connector.delays == [3.0, 6.0, 3.0, 3.0, 6.0]
+
+
+def test_retry_after(connector: ScriptedConnector) -> None:
+    """Retry-After is a minimum for one delay."""
+    connector.respond(503, headers={"Retry-After": "40"})
+    connector.fail()
+    connector.end()
+    assert data(source_for(connector)) == []
+    assert connector.delays == [40.0, 6.0]
+
+
+def test_jitter_comes_from_the_injected_source(connector: ScriptedConnector) -> None:
+    """With a random source of one's own every delay is determined."""
+    connector.fail()
+    connector.fail()
+    connector.end()
+    samples = iter([0.0, 0.5])
+    assert data(source_for(connector, reconnect=ReconnectPolicy(), random=lambda: next(samples))) == []
+    assert connector.delays == [3.0, 7.5]
+
+
+# How it ends
+
+
+def test_no_content(connector: ScriptedConnector) -> None:
+    """A 204 ends the iteration quietly, and the source is closed."""
+    connector.end()
+    source = source_for(connector)
+    assert list(source.lifecycle()) == []
+    assert source.ready_state is ReadyState.CLOSED
+
+
+def test_rejection(connector: ScriptedConnector) -> None:
+    """A response that is no event stream is shown as an ErrorEvent without a delay, then raised."""
+    connector.respond(404, b"no such stream")
+    source = source_for(connector)
+    lifecycle = source.lifecycle()
+    shown = next(lifecycle)
+    assert isinstance(shown, ErrorEvent)
+    assert shown.delay is None
+    with pytest.raises(ResponseRejected) as raised:
+        next(lifecycle)
+    assert raised.value is shown.error
+    assert (raised.value.status, raised.value.body) == (404, b"no such stream")
+    assert source.ready_state is ReadyState.CLOSED
+
+
+def test_max_attempts(connector: ScriptedConnector) -> None:
+    """The last error is raised once max_attempts in a row have brought no event."""
+    connector.stream(event("a"), drop())
+    for _ in range(3):
+        connector.fail()
+    received = []
+    with pytest.raises(ConnectionFailed, match="refused"):
+        for message in source_for(connector, reconnect=ReconnectPolicy(jitter=0, max_attempts=3)):
+            received.append(message.data)
+    assert received == ["a"]
+    assert connector.delays == [3.0, 3.0, 6.0]
+
+
+def test_no_reconnecting(connector: ScriptedConnector) -> None:
+    """Without reconnecting, the end of the stream ends the iteration quietly."""
+    connector.stream(event("a"))
+    assert data(source_for(connector, reconnect=None)) == ["a"]
+
+
+def test_no_reconnecting_after_a_loss(connector: ScriptedConnector) -> None:
+    """Without reconnecting, a loss is raised, after the events before it."""
+    connector.stream(event("a"), drop())
+    source = source_for(connector, reconnect=None)
+    iterator = iter(source)
+    assert next(iterator).data == "a"
+    with pytest.raises(ConnectionLost):
+        next(iterator)
+
+
+def test_no_second_request_without_reconnecting(connector: ScriptedConnector) -> None:
+    """Without reconnecting, one source makes one request: a second loop is refused."""
+    connector.stream(event("a"), event("b"))
+    source = source_for(connector, reconnect=None)
+    for _ in source:
+        break
+    with pytest.raises(RuntimeError, match="make another one"):
+        next(iter(source))
+
+
+def test_event_too_large(connector: ScriptedConnector) -> None:
+    """An event beyond max_event_size ends the stream with an error that names the limit, after the events before it."""
+    connector.stream(raw(b"data: a\n\ndata: " + b"x" * 100 + b"\n\n"))
+    iterator = iter(source_for(connector, max_event_size=50))
+    assert next(iterator).data == "a"
+    with pytest.raises(EventTooLarge, match="max_event_size=50") as raised:
+        next(iterator)
+    assert raised.value.url == URL
+
+
+def test_errors_of_the_connector_pass(connector: ScriptedConnector) -> None:
+    """An exception that is not this package's passes through, and the connection is given back."""
+    with pytest.raises(AssertionError, match="unexpected attempt"):
+        list(source_for(connector))
+
+
+# Stopping
+
+
+def test_close_in_the_loop(connector: ScriptedConnector) -> None:
+    """close() in the loop's own body frees the connection at once; the loop ends, though more events have arrived."""
+    connector.stream(event("a"), event("b"), hold())
+    source = source_for(connector)
+    received = []
+    for message in source:
+        received.append(message.data)
+        source.close()
+        assert connector.open_connections == 0
+    assert received == ["a"]
+    assert source.ready_state is ReadyState.CLOSED
+    assert connector.closed
+
+
+def test_close_before_the_loop(connector: ScriptedConnector) -> None:
+    """A closed source makes no request."""
+    source = source_for(connector)
+    source.close()
+    assert list(source) == []
+    assert connector.last_event_ids == []
+
+
+def test_close_twice(connector: ScriptedConnector) -> None:
+    """close() may be called again."""
+    source = source_for(connector)
+    source.close()
+    source.close()
+    assert source.ready_state is ReadyState.CLOSED
+
+
+def test_close_from_another_thread(connector: ScriptedConnector) -> None:
+    """close() from another thread ends a loop that waits on a silent stream."""
+    waiting = threading.Event()
+    connector.stream(event("a"), signal(waiting), hold())
+    source = source_for(connector)
+    closer = threading.Thread(target=lambda: waiting.wait(CAUGHT_UP) and source.close())
+    closer.start()
+    assert data(source) == ["a"]
+    closer.join(CAUGHT_UP)
+    assert connector.open_connections == 0
+
+
+def test_events_that_have_arrived_are_not_handed_over_after_close(connector: ScriptedConnector) -> None:
+    """After close() by another thread the loop gets none of the events that came in the same chunk."""
+    connector.stream(raw(b"data: a\n\ndata: b\n\n"))
+    source = source_for(connector)
+    received = []
+    for message in source:
+        received.append(message.data)
+        closer = threading.Thread(target=source.close)
+        closer.start()
+        closer.join(CAUGHT_UP)
+    assert received == ["a"]
+
+
+def test_context_manager(connector: ScriptedConnector) -> None:
+    """Leaving the with block closes the source, also by an exception."""
+    connector.stream(event("a"), hold())
+    with pytest.raises(ZeroDivisionError), source_for(connector) as source:
+        for _ in source:
+            raise ZeroDivisionError
+    assert source.ready_state is ReadyState.CLOSED
+    assert connector.open_connections == 0
+
+
+def test_suspended_loop_is_freed_by_close(connector: ScriptedConnector) -> None:
+    """close() frees the connection of an iterator that is still referred to and stands between two events."""
+    connector.stream(event("a"), hold())
+    source = source_for(connector)
+    iterator = iter(source)
+    assert next(iterator).data == "a"
+    source.close()
+    assert connector.open_connections == 0
+    assert list(iterator) == []
+
+
+def test_source_is_freed_without_the_garbage_collector(connector: ScriptedConnector) -> None:
+    """A source that is left and forgotten is freed at once: there are no reference cycles."""
+    connector.stream(event("a"), drop())
+    connector.stream(event("b"), hold())
+    gc.collect()
+    gc.disable()
+    try:
+        source = source_for(connector)
+        for message in source:
+            if message.data == "b":
+                break
+        forgotten = weakref.ref(source)
+        del source
+        assert forgotten() is None
+    finally:
+        gc.enable()
+
+
+def test_errors_as_values_hold_no_frames(connector: ScriptedConnector) -> None:
+    """An error that is kept as a value keeps no stack frame alive, and so no socket."""
+    connector.stream(event("a"), drop())
+    connector.end()
+    kept = [it.error for it in source_for(connector).lifecycle() if isinstance(it, ErrorEvent)]
+    assert [error.__traceback__ for error in kept] == [None]
+
+
+# One loop at a time
+
+
+def test_two_loops(connector: ScriptedConnector) -> None:
+    """A second loop over a source that is being iterated over is refused, and the first goes on."""
+    connector.stream(event("a"), event("b"))
+    connector.end()
+    source = source_for(connector)
+    first = iter(source)
+    assert next(first).data == "a"
+    with pytest.raises(RuntimeError, match="iterated over already"):
+        next(iter(source))
+    assert [message.data for message in first] == ["b"]
+
+
+# reconnect()
+
+
+def test_reconnect(connector: ScriptedConnector) -> None:
+    """reconnect() drops the connection after the events that have arrived, and connects again without a delay."""
+    connector.stream(raw(b"id: 1\ndata: a\n\nid: 2\ndata: b\n\n"), hold())
+    connector.stream(event("c"))
+    connector.end()
+    source = source_for(connector)
+    seen = []
+    for it in source.lifecycle():
+        if isinstance(it, MessageEvent):
+            seen.append(it.data)
+            if it.data == "a":
+                source.reconnect()
+        elif isinstance(it, ErrorEvent):
+            seen.append((it.error.reason, it.delay, it.attempt))
+    assert seen == ["a", "b", ("reconnect() was called", 0.0, 0), "c", ("the server ended the stream", 3.0, 0)]
+    assert connector.last_event_ids == ["", "2", "2"]
+
+
+def test_reconnect_from_another_thread(connector: ScriptedConnector) -> None:
+    """reconnect() from another thread wakes a loop that waits on a silent stream."""
+    waiting = threading.Event()
+    connector.stream(event("a"), signal(waiting), hold())
+    connector.stream(event("b"))
+    connector.end()
+    source = source_for(connector)
+    caller = threading.Thread(target=lambda: waiting.wait(CAUGHT_UP) and source.reconnect())
+    caller.start()
+    assert data(source) == ["a", "b"]
+    caller.join(CAUGHT_UP)
+
+
+def test_reconnect_cuts_a_wait_short() -> None:
+    """reconnect() while the loop waits for its next attempt ends the wait."""
+
+    class RealTime(ScriptedConnector):
+        def wait(self, delay: float, woken: threading.Event) -> None:
+            assert woken.wait(CAUGHT_UP), "the wait was not cut short"
+
+    connector = RealTime()
+    connector.fail()
+    connector.stream(event("a"))
+    connector.end()
+    source = source_for(connector, reconnect=ReconnectPolicy(reconnection_time=1000.0, max_delay=1000.0))
+    callers = []
+    received = []
+    for it in source.lifecycle():
+        if isinstance(it, ErrorEvent):
+            callers.append(threading.Timer(0.01, source.reconnect))
+            callers[-1].start()
+        elif isinstance(it, MessageEvent):
+            received.append(it.data)
+    for caller in callers:
+        caller.join(CAUGHT_UP)
+    assert received == ["a"]
+
+
+def test_reconnect_without_a_policy(connector: ScriptedConnector) -> None:
+    """reconnect() of a source that does not reconnect is an error: its request may not be safe to repeat."""
+    with pytest.raises(RuntimeError, match="does not reconnect"):
+        source_for(connector, reconnect=None).reconnect()
+
+
+def test_reconnect_without_a_loop(connector: ScriptedConnector) -> None:
+    """reconnect() without a loop, and after close(), does nothing."""
+    source = source_for(connector)
+    source.reconnect()
+    connector.stream(event("a"))
+    connector.end()
+    assert data(source) == ["a"]
+    source.close()
+    source.reconnect()
+    assert list(source) == []
+
+
+# How it stands
+
+
+def test_ready_states(connector: ScriptedConnector) -> None:
+    """The ready state follows the connection."""
+    connector.stream(event("a"))
+    connector.end()
+    source = source_for(connector)
+    states = [source.ready_state]
+    states += [source.ready_state for _ in source.lifecycle()]
+    states += [source.ready_state]
+    assert [state.name for state in states] == ["CONNECTING", "OPEN", "OPEN", "CONNECTING", "CLOSED"]
+
+
+def test_repr(connector: ScriptedConnector) -> None:
+    """The repr of a source shows its state and position."""
+    assert repr(source_for(connector, last_event_id="7")) == "<EventSource CONNECTING last_event_id='7'>"
+
+
+def test_log(connector: ScriptedConnector, caplog: pytest.LogCaptureFixture) -> None:
+    """A lost connection is a warning with reason and delay; opening and a clean end are information."""
+    connector.stream(event("a"), drop())
+    connector.stream()
+    connector.end()
+    with caplog.at_level(logging.INFO, logger="sse_client"):
+        list(source_for(connector))
+    assert [(record.levelname, record.getMessage()) for record in caplog.records if "again" in record.getMessage()] == [
+        ("WARNING", caplog.records[1].getMessage()),
+        ("INFO", f"the server ended the stream ({URL}); again in 3.0 s"),
+    ]
+    assert caplog.records[0].getMessage() == f"open: {URL}"
+    assert caplog.records[1].getMessage().endswith("; again in 3.0 s")
+
+
+# Arguments
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "message"),
+    [
+        ({"url": "example.com"}, ValueError, "url must start with http:// or https://"),
+        ({"url": None}, TypeError, "url must be a str or a function"),
+        ({"headers": {"a": 1}}, TypeError, "headers must map str to str"),
+        ({"method": "G T"}, ValueError, "method must be"),
+        ({"body": 7}, TypeError, "body must be"),
+        ({"last_event_id": "a\n"}, ValueError, "last_event_id must not contain"),
+        ({"reconnect": True}, TypeError, "reconnect must be a ReconnectPolicy or None, not bool"),
+        ({"connect_timeout": 0}, ValueError, "connect_timeout must be"),
+        ({"response_timeout": "1"}, TypeError, "response_timeout must be"),
+        ({"idle_timeout": float("nan")}, ValueError, "idle_timeout must be"),
+        ({"max_event_size": 0}, ValueError, "max_event_size must be"),
+        ({"random": 0.5}, TypeError, "random must be a function"),
+    ],
+)
+def test_wrong_arguments(settings: dict[str, Any], error: type[Exception], message: str) -> None:
+    """A wrong argument fails at construction, by name."""
+    with pytest.raises(error, match=message):
+        EventSource(settings.pop("url", URL), **settings)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"headers": {"a": "1"}}, {"method": "POST"}, {"body": b""}, {"json": None}, {"idle_timeout": 1.0}],
+    ids=lambda settings: next(iter(settings)),
+)
+def test_request_settings_along_with_a_connector(connector: ScriptedConnector, settings: dict[str, Any]) -> None:
+    """What a connector would ignore is refused along with one."""
+    with pytest.raises(TypeError, match=f"{next(iter(settings))} cannot be given along with a Connector"):
+        EventSource(connector, **settings)
+
+
+@pytest.mark.parametrize(("method", "reconnects"), [("GET", True), ("HEAD", True), ("POST", False), ("REPORT", False)])
+def test_reconnecting_by_method(method: str, reconnects: bool) -> None:
+    """By default only GET and HEAD, which are safe to repeat, are repeated."""
+    source = EventSource(URL, method=method)
+    if reconnects:
+        source.reconnect()
+    else:
+        with pytest.raises(RuntimeError, match="does not reconnect"):
+            source.reconnect()
+
+
+def test_ended_streams_are_losses() -> None:
+    """A clean end is seen as a kind of lost connection, so that one except clause covers both."""
+    assert issubclass(StreamEnded, ConnectionLost)
