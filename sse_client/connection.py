@@ -7,128 +7,106 @@ the ``__cause__`` of ours.
 from __future__ import annotations
 
 import http.client
+import re
 import socket
 import ssl
-from functools import partial
-from typing import Any, Optional
+from typing import NamedTuple, Optional
 
 import urllib3
-from urllib3 import connection as urllib3_connection
+from urllib3 import PoolManager as PoolManager  # for the annotations of others
 from urllib3 import exceptions as urllib3_errors
 
-from .chunked import DrainingResponse
 from .connector import Connector
-from .errors import CertificateRejected, ConnectionFailed, ConnectionLost, EventSourceError
+from .cookies import Cookies
+from .errors import CertificateRejected, ConnectionFailed, ConnectionLost, EventSourceError, ResponseRejected
 from .exchange import Answer, Exchange
 from .http_request import Request, RequestOptions
-from .http_response import joined_headers
+from .http_response import joined_headers, status_text
 from .interrupt import Interrupter
+from .pools import CurrentAttempt, make_pool
+from .proxies import Proxy, check_proxy, environment_proxy
 
 __all__: list[str] = []
 
 _READ_SIZE = 64 * 1024
 _FOREIGN_ERRORS = (urllib3_errors.HTTPError, http.client.HTTPException, OSError, ValueError)
+_REFUSED_TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})")
 
 
-class _Attempt:
-    """The one thing that a pool, its connections and their connector share: who watches now."""
+class Timeouts(NamedTuple):
+    """How long to wait, in seconds, None for ever: for a connection, for the head of a response, for each byte."""
 
-    interrupter = Interrupter()
-
-
-class _WatchedHTTPConnection(urllib3_connection.HTTPConnection):
-    """A connection whose socket the attempt's `Interrupter` knows, from before it connects."""
-
-    response_class = DrainingResponse
-
-    def __init__(self, *args: Any, attempt: _Attempt, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._attempt = attempt
-
-    def _new_conn(self) -> socket.socket:
-        # urllib3's own shows the socket to nobody until it is connected.
-        try:
-            found = socket.getaddrinfo(self._dns_host.strip("[]"), self.port, 0, socket.SOCK_STREAM)
-        except (socket.gaierror, UnicodeError) as failure:
-            raise urllib3_errors.NameResolutionError(self.host, self, failure) from failure  # type: ignore[arg-type]
-        failures = []
-        for family, kind, protocol, _, address in found:
-            sock = socket.socket(family, kind, protocol)
-            try:
-                for option in self.socket_options or ():
-                    sock.setsockopt(*option)
-                if self.source_address:
-                    sock.bind(self.source_address)
-                self._attempt.interrupter.connect(sock, address, self.timeout)
-            except OSError as failure:
-                sock.close()
-                failures.append(failure)
-            else:
-                return sock
-        last = failures[-1]
-        if isinstance(last, socket.timeout):
-            raise urllib3_errors.ConnectTimeoutError(self, "timed out") from last
-        raise urllib3_errors.NewConnectionError(self, str(last)) from last
-
-    def request(self, *args: Any, **kwargs: Any) -> None:
-        if self.sock is not None:  # one that was kept from an earlier attempt, or has just done its handshake
-            self._attempt.interrupter.watch(self.sock)
-        super().request(*args, **kwargs)
-
-    def getresponse(self) -> Any:
-        self._attempt.interrupter.watch(self.sock)
-        return super().getresponse()
-
-
-class _WatchedHTTPSConnection(_WatchedHTTPConnection, urllib3_connection.HTTPSConnection):
-    pass
-
-
-class _HTTPPool(urllib3.HTTPConnectionPool):
-    ConnectionCls: Any = _WatchedHTTPConnection
-
-
-class _HTTPSPool(urllib3.HTTPSConnectionPool):
-    ConnectionCls: Any = _WatchedHTTPSConnection
+    connect: Optional[float]
+    response: Optional[float]
+    idle: Optional[float]
 
 
 class Urllib3Connector(Connector):
-    """Connections of this package's own urllib3 pool. An `EventSource` makes one from a URL by itself.
+    """Connections of this package's own urllib3 pools. An `EventSource` makes one from a URL by itself.
 
     Args:
         options: What to ask for.
-        connect_timeout: Seconds to wait for a connection, for each address of the host.
-        response_timeout: Seconds to wait, after the request, for each piece of the response's head.
-        idle_timeout: Seconds without a single byte after which a stream is given up.
+        timeouts: How long to wait.
+        proxy: The proxy for all requests, or None.
+        trust_env: Whether, without a proxy, to use those that the environment names.
+        ssl_context: What to check certificates with, or None for urllib3's default.
     """
 
     def __init__(
         self,
         options: RequestOptions,
+        timeouts: Timeouts,
         *,
-        connect_timeout: Optional[float],
-        response_timeout: Optional[float],
-        idle_timeout: Optional[float],
+        proxy: Optional[Proxy],
+        trust_env: bool,
+        ssl_context: Optional[ssl.SSLContext],
     ) -> None:
         self._options = options
-        self._timeouts = (connect_timeout, response_timeout, idle_timeout)
-        self._attempt = _Attempt()
-        # One source has one connection at a time, so the pool keeps one to use again.
-        self._pool = urllib3.PoolManager(num_pools=2, maxsize=1, socket_options=_socket_options())
-        pools: dict[str, Any] = {
-            "http": partial(_HTTPPool, attempt=self._attempt),
-            "https": partial(_HTTPSPool, attempt=self._attempt),
-        }
-        self._pool.pool_classes_by_scheme = pools
+        self._timeouts = timeouts
+        self._proxy = proxy
+        self._trust_env = trust_env
+        self._ssl_context = ssl_context
+        self._cookies = Cookies()
+        self._attempt = CurrentAttempt()
+        self._pools: dict[Optional[Proxy], PoolManager] = {}
 
     def connection(self) -> Urllib3Connection:
         """See `Connector.connection`."""
         self._attempt.interrupter = Interrupter()
-        return Urllib3Connection(self._options, self._pool, self._attempt.interrupter, *self._timeouts)
+        return Urllib3Connection(self._options, self._timeouts, self._cookies, self._attempt.interrupter, self)
 
     def close(self) -> None:
         """See `Connector.close`."""
-        self._pool.clear()
+        for pool in list(self._pools.values()):
+            pool.clear()
+
+    def proxy_for(self, url: str) -> Optional[Proxy]:
+        """Return the proxy for a request to this URL. Raises ValueError if the environment names none that is one."""
+        return self._proxy or (environment_proxy(url) if self._trust_env else None)
+
+    def pool_for(self, proxy: Optional[Proxy]) -> PoolManager:
+        """Return the pool of the connections that go through this proxy. Raises ImportError as `make_pool` does."""
+        if proxy not in self._pools:
+            self._pools[proxy] = make_pool(self._attempt, proxy=proxy, ssl_context=self._ssl_context)
+        return self._pools[proxy]
+
+
+class PoolConnector(Urllib3Connector):
+    """Connections of a pool that the application already has, and keeps."""
+
+    def __init__(self, options: RequestOptions, timeouts: Timeouts, pool: PoolManager) -> None:
+        # The time-out of a response cannot be changed in every state of it, so one serves for both waits.
+        timeouts = timeouts._replace(response=timeouts.idle)
+        super().__init__(options, timeouts, proxy=None, trust_env=False, ssl_context=None)
+        self._pool = pool
+
+    def connection(self) -> Urllib3Connection:
+        """See `Connector.connection`."""
+        return PoolConnection(self._options, self._timeouts, self._cookies, Interrupter(), self)
+
+    def pool_for(self, proxy: Optional[Proxy]) -> PoolManager:  # noqa: ARG002 - the pool knows its own proxy
+        """Return the application's pool."""
+        return self._pool
 
 
 class Urllib3Connection(Exchange):
@@ -137,36 +115,45 @@ class Urllib3Connection(Exchange):
     def __init__(
         self,
         options: RequestOptions,
-        pool: urllib3.PoolManager,
+        timeouts: Timeouts,
+        cookies: Cookies,
         interrupter: Interrupter,
-        connect_timeout: Optional[float],
-        response_timeout: Optional[float],
-        idle_timeout: Optional[float],
+        connector: Urllib3Connector,
     ) -> None:
         super().__init__(options)
-        self._pool = pool
+        self._timeouts = timeouts
+        self._cookies = cookies
         self._interrupter = interrupter
-        self._connect_timeout = connect_timeout
-        self._response_timeout = response_timeout
-        self._idle_timeout = idle_timeout
+        self._connector = connector
+        self._proxy: Optional[Proxy] = None
         self._response: Optional[urllib3.BaseHTTPResponse] = None
 
     def _send(self, request: Request) -> Answer:
+        self._proxy = self._connector.proxy_for(request.url)
+        pool = self._connector.pool_for(self._proxy)
+        headers = request.headers()
+        cookie = self._cookies.header(request.url)
+        if cookie and "cookie" not in {name.lower() for name in headers}:
+            headers["Cookie"] = cookie
         try:
-            self._response = response = self._pool.urlopen(
+            self._response = response = pool.urlopen(
                 request.method,
                 request.url,
                 body=request.body,
-                headers=request.headers(),
-                timeout=urllib3.Timeout(connect=self._connect_timeout, read=self._response_timeout),
+                headers=headers,
+                timeout=urllib3.Timeout(connect=self._timeouts.connect, read=self._timeouts.response),
                 retries=False,
                 redirect=False,
                 preload_content=False,
             )
-            self._interrupter.set_timeout(self._idle_timeout)
+            self._opened(response)
         except _FOREIGN_ERRORS as error:
             raise self._failure(error) from error
+        self._cookies.store(request.url, response.headers.items())
         return Answer(response.status, joined_headers(response.headers.items()))
+
+    def _opened(self, response: urllib3.BaseHTTPResponse) -> None:  # noqa: ARG002 - for subclasses
+        self._interrupter.set_timeout(self._timeouts.idle)
 
     def read(self) -> bytes:
         """See `Connection.read`."""
@@ -195,20 +182,31 @@ class Urllib3Connection(Exchange):
 
     def _failure(self, error: Exception) -> EventSourceError:
         cause = _innermost(error)
+        through = "" if self._proxy is None else f" through the proxy {self._proxy.shown}"
         if isinstance(cause, (ssl.SSLCertVerificationError, ssl.CertificateError)):
+            whose = "proxy" if isinstance(error, urllib3_errors.ProxyError) else "server"
             detail = getattr(cause, "verify_message", "") or str(cause)
-            return CertificateRejected(f"the server's certificate is not valid: {detail}", url=self._url)
-        return ConnectionFailed(self._why_failed(error, cause), url=self._url)
+            return CertificateRejected(f"the {whose}'s certificate is not valid: {detail}{through}", url=self._url)
+        refused = _REFUSED_TUNNEL.search(str(cause)) if isinstance(cause, OSError) else None
+        if refused and self._proxy is not None:
+            status = int(refused[1])
+            reason = f"the proxy {self._proxy.shown} answered {status_text(status)}"
+            return ResponseRejected(reason, url=self._url, status=status, headers={})
+        return ConnectionFailed(self._why_failed(error, cause) + through, url=self._url)
 
     def _why_failed(self, error: Exception, cause: BaseException) -> str:
+        if isinstance(error, urllib3_errors.ProxyError):
+            if _is_timeout(error.original_error):
+                return f"the proxy did not answer within {self._timeouts.connect:g} s: no connection"
+            return f"the proxy cannot be reached ({_words(cause)}): no connection"
         if isinstance(error, urllib3_errors.NameResolutionError):
             return "the host name could not be resolved"
-        if isinstance(error, urllib3_errors.ConnectTimeoutError):
-            return f"no connection within {self._connect_timeout:g} s"
-        if isinstance(error, urllib3_errors.ReadTimeoutError):
-            return f"no response within {self._response_timeout:g} s"
         if isinstance(error, urllib3_errors.NewConnectionError):
             return f"no connection: {_words(cause)}"
+        if isinstance(error, urllib3_errors.ConnectTimeoutError):
+            return f"no connection within {self._timeouts.connect:g} s"
+        if isinstance(error, urllib3_errors.ReadTimeoutError):
+            return f"no response within {self._timeouts.response:g} s"
         if isinstance(cause, http.client.RemoteDisconnected):
             return "the server closed the connection without a response"
         if isinstance(cause, http.client.HTTPException):
@@ -219,13 +217,41 @@ class Urllib3Connection(Exchange):
 
     def _why_lost(self, error: Exception) -> str:
         if isinstance(error, urllib3_errors.ReadTimeoutError):
-            return f"no byte for {self._idle_timeout:g} s"
+            return f"no byte for {self._timeouts.idle:g} s"
         if isinstance(error, urllib3_errors.DecodeError):
             return "the stream's content encoding is broken"
         cause = _innermost(error)
         if isinstance(cause, (http.client.IncompleteRead, urllib3_errors.IncompleteRead)):
             return "the stream was cut off in the middle of its framing"
         return f"the connection broke: {_words(cause)}"
+
+
+class PoolConnection(Urllib3Connection):
+    """One attempt over the application's pool. Its socket is not known before there is a response."""
+
+    def _opened(self, response: urllib3.BaseHTTPResponse) -> None:
+        sock = getattr(response.connection, "sock", None)
+        if sock is not None:
+            self._interrupter.watch(sock)
+            super()._opened(response)
+        elif self._interrupter.interrupted:
+            raise ConnectionAbortedError("interrupted")
+
+    def interrupt(self) -> None:
+        """See `Connection.interrupt`. Before there is a response, it takes effect when one arrives or time is up."""
+        super().interrupt()
+        response = self._response
+        if response is not None:
+            try:
+                response.shutdown()
+            except (OSError, RuntimeError, ValueError):
+                pass  # released or closed meanwhile
+
+
+def _is_timeout(error: Exception) -> bool:
+    # A NewConnectionError is a ConnectTimeoutError to urllib3, for reasons of its history.
+    is_timeout = isinstance(error, (urllib3_errors.TimeoutError, socket.timeout))
+    return is_timeout and not isinstance(error, urllib3_errors.NewConnectionError)
 
 
 def _innermost(error: BaseException) -> BaseException:
@@ -241,11 +267,34 @@ def _words(error: BaseException) -> str:
     return str(getattr(error, "strerror", None) or type(error).__name__).lower()
 
 
-def _socket_options() -> list[tuple[int, int, int]]:
-    """Return urllib3's options and TCP keep-alive: a dead peer is noticed after two minutes, if the platform can."""
-    options: list[Any] = [*urllib3_connection.HTTPConnection.default_socket_options]
-    options.append((socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1))
-    for name, value in (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4)):
-        if hasattr(socket, name):
-            options.append((socket.IPPROTO_TCP, getattr(socket, name), value))
-    return options
+def make_connector(
+    options: RequestOptions,
+    *,
+    connect_timeout: Optional[float],
+    response_timeout: Optional[float],
+    idle_timeout: Optional[float],
+    proxy: Optional[str],
+    trust_env: bool,
+    ssl_context: Optional[ssl.SSLContext],
+    pool: Optional[PoolManager],
+) -> Connector:
+    """Return the connector for the arguments of an `EventSource`.
+
+    Raises:
+        TypeError, ValueError: An argument is wrong; the message names it.
+        ImportError: The proxy speaks SOCKS, and the package for that is not installed.
+    """
+    if ssl_context is not None and not isinstance(ssl_context, ssl.SSLContext):
+        raise TypeError(f"ssl_context must be an ssl.SSLContext or None, not {type(ssl_context).__name__}")
+    timeouts = Timeouts(connect_timeout, response_timeout, idle_timeout)
+    if pool is not None:
+        if not isinstance(pool, PoolManager):
+            raise TypeError(f"pool must be a urllib3.PoolManager or None, not {type(pool).__name__}")
+        if proxy is not None or ssl_context is not None:
+            raise TypeError("proxy and ssl_context cannot be given along with a pool, which has its own")
+        return PoolConnector(options, timeouts, pool)
+    checked_proxy = check_proxy(proxy)
+    connector = Urllib3Connector(options, timeouts, proxy=checked_proxy, trust_env=trust_env, ssl_context=ssl_context)
+    if checked_proxy is not None:
+        connector.pool_for(checked_proxy)  # a missing package is said now
+    return connector

@@ -6,7 +6,7 @@ import random
 import threading
 from typing import Any
 
-from .events import CommentEvent, ErrorEvent, LifecycleEvent, MessageEvent, OpenEvent
+from .events import ErrorEvent, LifecycleEvent, MessageEvent, OpenEvent
 from .market import Market
 from .source import EventSource
 from .tally import Tally
@@ -95,7 +95,7 @@ class View:
             again = "" if event.delay is None else f", again in {event.delay:.1f} s"
             self._note(f"disconnected{again}", "yellow")
             self._out.line(self._out.paint(f"       {event.error.reason}", "dim"))
-        elif isinstance(event, CommentEvent):
+        else:
             self._note(event.text.strip(), "dim")
 
     def finish(self) -> None:

@@ -18,7 +18,7 @@ from urllib.parse import urljoin
 from .urls import check_url, origin_of, split_credentials
 from .version import __version__
 
-__all__ = ["NO_JSON", "Headers", "HeadersOrFunction", "UrlOrFunction"]
+__all__: list[str] = []
 
 Headers = Mapping[str, str]
 UrlOrFunction = Union[str, Callable[[], str]]

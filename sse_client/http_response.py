@@ -40,8 +40,10 @@ def why_rejected(status: int, headers: Mapping[str, str]) -> Optional[str]:
     """Return why a response is neither an event stream nor a 204, or None if it is one of them."""
     if status == HTTPStatus.NO_CONTENT:
         return None
+    if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+        return f"the proxy wants a login ({status_text(status)})"
     if status != HTTPStatus.OK:
-        return f"the server answered {_status_text(status)}"
+        return f"the server answered {status_text(status)}"
     given = headers.get("content-type")
     if given is None:
         return "the response has no Content-Type; an event stream has text/event-stream"
@@ -50,7 +52,8 @@ def why_rejected(status: int, headers: Mapping[str, str]) -> Optional[str]:
     return None
 
 
-def _status_text(status: int) -> str:
+def status_text(status: int) -> str:
+    """Return a status with its phrase: ``"404 Not Found"``."""
     try:
         return f"{status} {HTTPStatus(status).phrase}"
     except ValueError:

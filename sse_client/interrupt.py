@@ -30,7 +30,7 @@ class Interrupter:
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # its own thread may come again: a signal handler that interrupts it
         # Guarded by the lock:
         self._handle: Optional[socket.socket] = None
         self._interrupted = False
@@ -80,8 +80,9 @@ class Interrupter:
         sock.settimeout(timeout)
 
     def set_timeout(self, seconds: Optional[float]) -> None:
-        """Give the watched socket another time-out for each wait."""
-        self._watched.settimeout(seconds)
+        """Give the watched socket, if there is one, another time-out for each wait."""
+        if self._watched is not None:
+            self._watched.settimeout(seconds)
 
     @property
     def interrupted(self) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import random
+import ssl
 import threading
 import weakref
 from collections.abc import Generator, Sequence
@@ -18,13 +19,14 @@ from types import TracebackType
 from typing import Any, Callable, Optional, Union
 
 from .arguments import check_last_event_id, check_size, check_timeout
-from .connection import Urllib3Connector
+from .connection import PoolManager, make_connector
 from .connector import Connection, Connector
 from .errors import ConnectionLost, EventSourceError, EventTooLarge, StreamEnded
 from .events import CommentEvent, ErrorEvent, LifecycleEvent, MessageEvent, OpenEvent, ReadyState
 from .http_request import NO_JSON, HeadersOrFunction, RequestOptions, UrlOrFunction
 from .parser import DEFAULT_MAX_EVENT_SIZE, EventStreamParser
 from .reconnect import ReconnectPolicy
+from .wake import WakeEvent
 
 __all__ = ["EventSource"]
 
@@ -74,6 +76,18 @@ class EventSource:
             connection is taken for dead and made again; None for no limit.
         max_event_size: The most that one event may hold, in bytes; see
             `EventStreamParser`.
+        proxy: The URL of a proxy for all requests, ``http``, ``https``, ``socks4``, ``socks5``
+            or ``socks5h``, with its user and password if it wants them. SOCKS needs
+            ``pip install 'sse-client[socks]'``.
+        trust_env: Whether, without ``proxy``, to use the proxies that the environment names
+            (``HTTP_PROXY``, ``HTTPS_PROXY``, ``ALL_PROXY``, except for ``NO_PROXY``; in lower
+            case too), and on macOS and Windows the system's settings.
+        ssl_context: What to check certificates with, and to show one's own: for a private
+            authority, a client certificate, pinned versions. By default the system's
+            authorities, and always the host name.
+        pool: A ``urllib3.PoolManager`` of the application's, which is used and not closed.
+            Until it has brought a response, `close` cannot cut an attempt short; and
+            ``idle_timeout`` is the limit on waiting for the head of the response, too.
         random: Where the jitter of the delays comes from: a function that returns numbers
             from 0 up to 1. For tests.
 
@@ -95,16 +109,24 @@ class EventSource:
         response_timeout: Optional[float] = 60.0,
         idle_timeout: Optional[float] = 300.0,
         max_event_size: int = DEFAULT_MAX_EVENT_SIZE,
+        proxy: Optional[str] = None,
+        trust_env: bool = True,
+        ssl_context: Optional[ssl.SSLContext] = None,
+        pool: Optional[PoolManager] = None,
         random: Callable[[], float] = random.random,
     ) -> None:
-        request_settings = {"headers": headers, "method": method, "body": body, "json": json}
-        timeouts = {
+        request_settings: dict[str, Any] = {"headers": headers, "method": method, "body": body, "json": json}
+        transport_settings: dict[str, Any] = {
             "connect_timeout": check_timeout("connect_timeout", connect_timeout),
             "response_timeout": check_timeout("response_timeout", response_timeout),
             "idle_timeout": check_timeout("idle_timeout", idle_timeout),
+            "proxy": proxy,
+            "trust_env": trust_env,
+            "ssl_context": ssl_context,
+            "pool": pool,
         }
         if isinstance(url, Connector):
-            _refuse_settings({**request_settings, **timeouts})
+            _refuse_settings({**request_settings, **transport_settings})
         if reconnect is _BY_METHOD:
             reconnect = ReconnectPolicy() if method in ("GET", "HEAD") else None
         elif reconnect is not None and not isinstance(reconnect, ReconnectPolicy):
@@ -114,11 +136,11 @@ class EventSource:
         if isinstance(url, Connector):
             self._connector = url
         else:
-            self._connector = Urllib3Connector(RequestOptions(url, **request_settings), **timeouts)
+            self._connector = make_connector(RequestOptions(url, **request_settings), **transport_settings)
         self._policy: Optional[ReconnectPolicy] = reconnect
         self._max_event_size = check_size("max_event_size", max_event_size)
         if not callable(random):
-            raise TypeError(f"random must be a function that returns numbers from 0 up to 1, not {type(random).__name__}")
+            raise TypeError(f"random must be a function that returns a number, not {type(random).__name__}")
         self._random = random
 
         # What the loop has learnt. Written by the loop alone.
@@ -129,7 +151,7 @@ class EventSource:
         # How the loop and the other threads hear of each other. Written under the lock, which
         # may be taken again by its own thread: a signal handler may call close().
         self._lock = threading.RLock()
-        self._woken = threading.Event()
+        self._woken = WakeEvent()
         self._closed = False
         self._reconnect_asked = False
         self._ready_state = ReadyState.CONNECTING

@@ -18,7 +18,8 @@ COMMAND = [sys.executable, "-W", "error", "-m", "sse_client"]
 
 def environment(**variables: str) -> dict[str, str]:
     """The environment of a child: ours, without what would change its output, and with ``variables``."""
-    inherited = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "PYTHONIOENCODING", "PYTHONUTF8")}
+    # PYTHONUNBUFFERED would hide a missing flush, PYTHONIOENCODING a wrong encoding.
+    inherited = {k: v for k, v in os.environ.items() if k != "NO_COLOR" and not k.startswith("PYTHON")}
     return {**inherited, "PYTHONPATH": str(ROOT), "TERM": "xterm", **variables}
 
 

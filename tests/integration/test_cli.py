@@ -252,16 +252,23 @@ def test_without_any_stdout_and_stderr(server: EventStreamServer) -> None:
 
 @needs_terminal
 def test_a_hostile_server_cannot_steer_the_terminal(server: EventStreamServer) -> None:
-    """On a terminal no escape sequence of the server's arrives, neither from data nor from what a log line quotes."""
-    server.stream(event("\x1b]0;owned\x07 \x9b2J\tok 東京"), content_type="text/event-stream")
-    server.stream(event("x"), content_type="text/\x1b[2Jplain")
-    code, shown = run_on_terminal("--no-color", "--no-reconnect", server.url)
-    assert code == 0
-    assert "␛]0;owned␇ \ufffd2J\tok 東京\n" in shown
-    code, rejected = run_on_terminal("-v", "--no-color", "--no-reconnect", server.url)
-    assert code == 1
-    assert "text/" in rejected
-    assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f]", shown + rejected)
+    """On a terminal no escape sequence of the server's arrives: from data, states, log lines or a body."""
+    server.stream(event("\x1b]0;owned\x07 \x9b2J\tok 東京"))
+    server.redirect("/\x9b2J")  # refused or shown, but not as it is
+    server.stream(event("x"))
+    server.respond(404, b"\x1b[2J no such stream")
+    shown = [
+        run_on_terminal("-v", "--no-color", "--no-reconnect", server.url),
+        run_on_terminal("-v", "--no-color", "--no-reconnect", server.url),
+        run_on_terminal("-v", "--no-color", "--no-reconnect", server.url),
+    ]
+    assert [code for code, _ in shown] == [0, 0, 1]
+    assert "␛]0;owned␇ \ufffd2J\tok 東京\n" in shown[0][1]
+    assert f"INFO: open: {server.url}\ufffd2J\n" in shown[1][1]
+    assert f"connected to {server.url}\ufffd2J\n" in shown[1][1]
+    assert "␛[2J no such stream" in shown[2][1]
+    for _, text in shown:
+        assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f]", text)
 
 
 @needs_terminal

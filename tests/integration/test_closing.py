@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 import signal
@@ -197,6 +198,8 @@ def random_replies(choice: random.Random) -> Any:
     return handler
 
 
+# CPython before 3.12 forgets the socket whose peer has gone just before the handshake; it goes with the garbage.
+@pytest.mark.filterwarnings("ignore:unclosed <ssl.SSLSocket:ResourceWarning")
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "TLS"])
 def test_close_at_200_random_moments(
     tls: bool,
@@ -218,6 +221,7 @@ def test_close_at_200_random_moments(
             server.wait_until_disconnected(TIMEOUT)
             # What was on its way when the source was closed may still be read, and nothing after that.
             assert len(server.requests) <= requests + 1
+    gc.collect()
     taken.sort()
     print(f"loops ended after {statistics.median(taken):.6f} s (median), {taken[-1]:.6f} s (worst)")  # noqa: T201
     assert taken[-1] < SOON

@@ -100,3 +100,15 @@ def test_the_demo_leaves_nothing_behind_in_process() -> None:
     stream = io.StringIO()
     assert run_demo(0.5, Terminal(stream)) == 0
     assert stream.getvalue().splitlines()[-1] == expected_summary(stream.getvalue())
+
+
+def test_ctrl_c_while_a_line_is_printed_ends_the_demo_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever Ctrl-C strikes, the demo closes what it has opened, and sums up."""
+
+    def struck(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sse_client.demo.View.show", struck)
+    stream = io.StringIO()
+    assert run_demo(60.0, Terminal(stream)) == 0
+    assert stream.getvalue().splitlines()[-1] == "✓ events 0, reconnections 0, lost 0, repeated 0"

@@ -220,6 +220,14 @@ def test_options_reach_the_source(scripted: Scripted) -> None:
     assert scripted.options == {"headers": {}, "last_event_id": ""}
 
 
+def test_limit_reaches_the_loop(scripted: Scripted, capsys: pytest.CaptureFixture[str]) -> None:
+    """--limit 1 prints one event, and ends with 0."""
+    scripted.connector.stream(event("1"), event("2"), hold())
+    assert main(["http://a.test/", "--limit", "1"]) == 0
+    assert capsys.readouterr().out == "1\n"
+    assert scripted.connector.closed
+
+
 def test_a_stream_that_fails_is_code_1_and_its_reason(scripted: Scripted, capsys: pytest.CaptureFixture[str]) -> None:
     """The error's text is on stderr, and the code is 1; the body of a response is shown with -v only."""
     error = ResponseRejected(

@@ -141,7 +141,7 @@ def test_silencing_a_stream_that_works_changes_nothing() -> None:
 def test_what_a_broken_pipe_did_not_take_is_let_go() -> None:
     """After `silence`, a stream whose reader has gone can be flushed and closed without an error."""
     reading, writing = os.pipe()
-    stream = open(writing, "w", encoding="utf-8")
+    stream = open(writing, "w", encoding="utf-8")  # noqa: SIM115 - closing it is what is tested
     terminal = Terminal(stream)
     os.close(reading)
     with pytest.raises(BrokenPipeError):

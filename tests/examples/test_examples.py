@@ -1,0 +1,293 @@
+"""Each example program does what its first lines say, run as a user runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sse_client.testing import EventStreamServer, Exchange, encode_event, event, hold, retry
+
+from ..integration.support import ROOT, TIMEOUT, Child
+
+HERE = Path(__file__).resolve().parent
+
+
+@contextmanager
+def program(*command: str, **environment: str) -> Iterator[Child]:
+    """Run a Python program of this folder, or code that uses one, and read what it prints."""
+    process = subprocess.Popen(
+        [sys.executable, "-u", *command],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd=HERE,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+    )
+    running = Child(process)
+    try:
+        yield running
+    finally:
+        running.end()
+        assert process.stdin is not None
+        process.stdin.close()
+
+
+def tell(running: Child, line: str) -> None:
+    assert running.process.stdin is not None
+    running.process.stdin.write(line + "\n")
+    running.process.stdin.flush()
+
+
+def ended(running: Child) -> int:
+    code = running.process.wait(TIMEOUT)
+    running.wait_for("(end of output)")
+    return code
+
+
+@pytest.fixture
+def server() -> Iterator[EventStreamServer]:
+    """A running server; the test fails if one of its scripts has failed."""
+    with EventStreamServer() as running:
+        yield running
+
+
+@pytest.fixture
+def display() -> Iterator[str]:
+    """The number of an X server without a screen, made for the test."""
+    if shutil.which("Xvfb") is None:
+        pytest.skip("needs the package xvfb")
+    reading, writing = os.pipe()
+    x_server = subprocess.Popen(
+        ["Xvfb", "-displayfd", str(writing), "-screen", "0", "640x480x24", "-nolisten", "tcp"],
+        pass_fds=[writing],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    os.close(writing)
+    try:
+        with os.fdopen(reading) as numbers:
+            yield ":" + numbers.readline().strip()
+    finally:
+        x_server.terminate()
+        x_server.wait(TIMEOUT)
+
+
+def test_a_script_prints_events_until_the_server_says_stop(server: EventStreamServer) -> None:
+    """The script prints each event, and ends without an error at a 204."""
+    server.stream(event("1"), event("two words", type="greeting"), retry(0.1))
+    with program("script.py", server.url) as running:
+        assert ended(running) == 0
+        assert running.lines[:2] == ["message 1", "greeting two words"]
+
+
+def test_a_script_says_what_is_wrong_with_the_url(server: EventStreamServer) -> None:
+    """A page that is not an event stream ends the script with one line and not with a traceback."""
+    server.respond(404, b"no")
+    with program("script.py", server.url) as running:
+        assert ended(running) == 1
+        assert len(running.lines) == 2
+        assert "404" in running.lines[0]
+
+
+def test_the_log_tail_goes_on_where_it_has_stopped(server: EventStreamServer, tmp_path: Path) -> None:
+    """A second run asks for what follows the last line that the first one has printed."""
+    position = tmp_path / "position"
+    server.stream(event("first line", id="1"), event("second line", id="2"), hold())
+    with program("log_tail.py", server.url, str(position)) as running:
+        running.wait_for("second line")
+        while not position.exists() or position.read_text() != "2":
+            threading.Event().wait(0.01)
+        running.interrupt()
+        assert ended(running) == 0
+        assert running.lines == ["first line", "second line", "(end of output)"]
+    server.stream(event("third line", id="3"), retry(0.1))
+    with program("log_tail.py", server.url, str(position)) as running:
+        assert ended(running) == 0
+        assert running.lines[0] == "third line"
+    assert server.requests[1].headers["Last-Event-ID"] == "2"
+
+
+@pytest.mark.parametrize(("status", "code"), [("passed", 0), ("failed", 1)])
+def test_the_build_status_ends_with_the_result(status: str, code: int, server: EventStreamServer) -> None:
+    """The steps are shown over a lost connection, and the exit code is the build's."""
+    server.stream(retry(0.1), event('{"name": "compile"}', type="step", id="1"))
+    server.stream(
+        event('{"name": "test"}', type="step", id="2"), event(json.dumps({"status": status}), type="finished"), hold()
+    )
+    with program("build_status.py", server.url) as running:
+        assert ended(running) == code
+        assert running.lines == [
+            "... compile",
+            "the server ended the stream; again in 0 s",
+            "... test",
+            f"build {status}",
+            "(end of output)",
+        ]
+
+
+def test_the_answer_of_a_language_model_is_printed_token_by_token(server: EventStreamServer) -> None:
+    """One POST with the prompt; tokens are printed as they come; [DONE] ends it."""
+    go_on = threading.Event()
+
+    def answer(exchange: Exchange) -> None:
+        exchange.send_head()
+        for token in ("Hel\n", "lo."):
+            exchange.run(event(json.dumps({"choices": [{"delta": {"content": token}}]})))
+            exchange.wait_for(go_on)
+        exchange.run(event("[DONE]"), hold())
+
+    server.reply(answer)
+    with program("llm_tokens.py", server.url, "Say hello", API_KEY="k") as running:
+        running.wait_for("Hel")
+        go_on.set()
+        assert ended(running) == 0
+        assert running.lines == ["Hel", "lo.", "(end of output)"]
+    (request,) = server.requests
+    assert (request.method, request.headers["Authorization"]) == ("POST", "Bearer k")
+    assert json.loads(request.body)["messages"][0]["content"] == "Say hello"
+
+
+FLASK = """
+import sys, threading
+import werkzeug.serving
+from settings_cache_flask import create_app
+server = werkzeug.serving.make_server("127.0.0.1", 0, create_app(sys.argv[1]), threaded=True)
+print("port", server.port, flush=True)
+server.serve_forever()
+"""
+
+
+def test_the_web_service_answers_from_a_cache_that_is_kept_fresh(server: EventStreamServer) -> None:
+    """Changes on the stream are seen by the next request; the cache outlives the loss of the stream."""
+    pytest.importorskip("flask", reason="needs the package flask")
+    steps = [threading.Event() for _ in range(2)]
+
+    def stream(exchange: Exchange) -> None:
+        exchange.send_head()
+        exchange.run(event('{"name": "colour", "value": "red"}', type="set"))
+        exchange.wait_for(steps[0])
+        exchange.run(event('{"name": "colour", "value": "blue"}', type="set"))
+        exchange.wait_for(steps[1])
+
+    server.reply(stream)
+    server.silence()
+    with program("-c", FLASK, server.url) as running:
+        running.wait_for("port")
+        url = "http://127.0.0.1:" + next(line for line in running.lines if line.startswith("port")).split()[1]
+
+        def wait_for(path: str, wanted: Any) -> None:
+            answer = None
+            for _ in range(500):
+                try:
+                    with urllib.request.urlopen(url + path, timeout=TIMEOUT) as response:
+                        answer = json.load(response)
+                except urllib.error.HTTPError as error:
+                    error.close()
+                if answer == wanted:
+                    return
+                threading.Event().wait(0.02)
+            raise AssertionError(f"{path} is {answer}, not {wanted}")
+
+        wait_for("/settings/colour", {"value": "red", "fresh": True})
+        steps[0].set()
+        wait_for("/settings/colour", {"value": "blue", "fresh": True})
+        steps[1].set()
+        wait_for("/settings/colour", {"value": "blue", "fresh": False})
+        wait_for("/health", {"alive": True, "fresh": False})
+
+
+TKINTER = """
+import sys, tkinter
+from ticker_table_tkinter import TickerTable
+
+app = TickerTable(sys.argv[1])
+shown = None
+
+def show():
+    global shown
+    rows = {row: app.table.item(row, "values")[0] for row in app.table.get_children()}
+    if (app.status.get(), rows) != shown:
+        shown = (app.status.get(), rows)
+        print(*shown, sep=" | ", flush=True)
+    app.root.after(20, show)
+
+def told(*_):
+    if sys.stdin.readline().strip() == "close":
+        app.close()
+        print("closed", len(app.queue), flush=True)
+
+show()
+app.root.createfilehandler(sys.stdin, tkinter.READABLE, told)
+app.run()
+print("left", app.listener.join(5), flush=True)
+"""
+
+
+def test_the_window_shows_prices_as_they_come_and_closes_under_a_flood(server: EventStreamServer, display: str) -> None:
+    """Rows follow the stream, the status bar counts down to the next attempt, and closing under a flood is clean."""
+    pytest.importorskip("tkinter", reason="needs the package python3-tk")
+
+    def price(ticker: str, value: float) -> bytes:
+        return encode_event(json.dumps({"price": value, "change": 0.5}), type=ticker)
+
+    lose = threading.Event()
+
+    def first(exchange: Exchange) -> None:
+        exchange.send_head()
+        exchange.send(price("ACME", 10) + price("INIT", 20))
+        exchange.wait_for(lose)
+
+    def flood(exchange: Exchange) -> None:
+        exchange.send_head()
+        number = 0
+        while True:
+            number += 1
+            exchange.send(price("ACME", number) + price("INIT", -number))
+
+    server.reply(first)
+    server.reply(flood)
+    with program("-c", TKINTER, server.url, DISPLAY=display) as running:
+        running.wait_for("connecting | {}")
+        running.wait_for(f"connected to {server.url} | {{'ACME': '10.00', 'INIT': '20.00'}}")
+        lose.set()
+        running.wait_for("reconnecting in 3 s | {'ACME': '10.00', 'INIT': '20.00'}")
+        running.wait_for("reconnecting in 2 s")
+        running.wait_for("connected to", 10)
+        tell(running, "close")
+        running.wait_for("closed 0")
+        running.wait_for("left True")
+        assert ended(running) == 0
+        assert not [line for line in running.lines if "Error" in line], running.lines
+
+
+def test_the_qt_label_shows_the_latest_price(server: EventStreamServer) -> None:
+    """Handlers change the label in the thread of the window, and closing the window ends the program."""
+    pytest.importorskip("PySide6.QtWidgets", reason="needs the package PySide6-Essentials", exc_type=ImportError)
+    server.stream(event("12.50", type="price"), event("12.75", type="price"), event("", type="quit"), hold())
+    with program("ticker_label_pyside6.py", server.url, QT_QPA_PLATFORM="offscreen") as running:
+        assert ended(running) == 0
+        assert running.lines == ["12.50", "12.75", "(end of output)"]
+
+
+PROGRAMS = sorted(path for path in HERE.glob("*.py") if not path.name.startswith(("_", "test_", "conftest")))
+
+
+@pytest.mark.parametrize("path", PROGRAMS, ids=lambda it: it.stem)
+def test_an_example_is_short_and_says_how_to_run_it(path: Path) -> None:
+    """Every program has some sixty lines at most that are not blank, and begins by saying what it does."""
+    text = path.read_text(encoding="utf-8")
+    assert f"python {path.name} URL" in text.split('"""')[1]
+    assert len([line for line in text.splitlines() if line.strip()]) <= 65

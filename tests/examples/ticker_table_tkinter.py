@@ -1,0 +1,69 @@
+"""A window with a table of prices that is always up to date: python ticker_table_tkinter.py URL
+
+Tkinter cannot be called from another thread, so a DispatchQueue carries the events over.
+Of each ticker only the latest price is of interest, and each has its own type of event.
+"""
+
+import sys
+import time
+import tkinter
+from tkinter import ttk
+
+from sse_client import DispatchQueue, EventSource, Listener
+
+
+class TickerTable:
+    def __init__(self, url):
+        self.root = tkinter.Tk()
+        self.root.title("Tickers")
+        self.table = ttk.Treeview(self.root, columns=("price", "change"), height=8)
+        for column, heading in (("#0", "Ticker"), ("price", "Price"), ("change", "Change")):
+            self.table.heading(column, text=heading)
+            self.table.column(column, width=120, anchor="w" if column == "#0" else "e")
+        self.table.pack(fill="both", expand=True)
+        self.status = tkinter.StringVar(value="connecting")
+        tkinter.Label(self.root, textvariable=self.status, anchor="w").pack(fill="x")
+        self.reconnect_at = None
+
+        self.queue = DispatchQueue(keep="latest_per_type")
+        self.listener = Listener(EventSource(url), dispatch=self.queue)
+        self.listener.on_event(self.show)
+        self.listener.on_open(self.opened)
+        self.listener.on_error(self.lost)
+        self.listener.on_close(lambda event: self.status.set(f"over: {event.error or 'no more prices'}"))
+        self.root.protocol("WM_DELETE_WINDOW", self.close)
+
+    def show(self, event):
+        price = event.json()
+        values = (f"{price['price']:.2f}", f"{price['change']:+.2f} %")
+        if self.table.exists(event.type):
+            self.table.item(event.type, values=values)
+        else:
+            self.table.insert("", "end", event.type, text=event.type, values=values)
+
+    def opened(self, event):
+        self.reconnect_at = None
+        self.status.set(f"connected to {event.url}")
+
+    def lost(self, event):
+        if event.delay is not None:
+            self.reconnect_at = time.monotonic() + event.delay
+
+    def pump(self):
+        self.queue.run_pending()
+        if self.reconnect_at is not None:
+            self.status.set(f"reconnecting in {max(0.0, self.reconnect_at - time.monotonic()):.0f} s")
+        self.root.after(20, self.pump)
+
+    def run(self):
+        self.listener.start()
+        self.pump()
+        self.root.mainloop()
+
+    def close(self):
+        self.listener.close()  # from here on no handler is called: the window can go
+        self.root.destroy()
+
+
+if __name__ == "__main__":
+    TickerTable(sys.argv[1]).run()

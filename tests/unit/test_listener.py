@@ -1,0 +1,906 @@
+"""`Listener`: handlers on a thread, an end that is never silent, and nothing after close()."""
+
+from __future__ import annotations
+
+import logging
+import pickle
+import threading
+import time
+from collections import deque
+from typing import Any, Callable, Optional
+
+import pytest
+
+from sse_client.dispatch_queue import DispatchQueue
+from sse_client.errors import ConnectionFailed, EventSourceError, ResponseRejected, StreamEnded
+from sse_client.events import CommentEvent, ErrorEvent, MessageEvent, OpenEvent, ReadyState
+from sse_client.listener import CloseEvent, HandlerErrorEvent, Listener
+from sse_client.reconnect import ReconnectPolicy
+from sse_client.source import EventSource
+from sse_client.testing import ScriptedConnector, Script, comment, event, hold, raw, signal, wait_for
+
+LIMIT = 10.0
+
+
+def scripted(*steps: Script, end: bool = True) -> Listener:
+    """Return a listener to one stream of these steps, and then to a 204."""
+    connector = ScriptedConnector()
+    connector.stream(*steps)
+    if end:
+        connector.end()
+    return Listener(EventSource(connector))
+
+
+def run(listener: Listener) -> None:
+    listener.start()
+    assert listener.join(LIMIT), "the listener has not ended"
+
+
+class ManualDispatch:
+    """Calls wait here until the test runs them: any toolkit's main loop."""
+
+    def __init__(self) -> None:
+        self.calls: deque[Any] = deque()
+
+    def __call__(self, callback: Callable[..., object], *args: Any) -> None:
+        self.calls.append((callback, args))
+
+    def run(self, count: int = -1) -> int:
+        done = 0
+        while self.calls and done != count:
+            callback, args = self.calls.popleft()
+            callback(*args)
+            done += 1
+        return done
+
+
+# Handlers ------------------------------------------------------------------------------
+
+
+def test_handlers_get_the_events_of_their_type() -> None:
+    """Each kind of handler is called for what it is for, in the order of the stream."""
+    listener = scripted(event("1"), event("2", type="tick", id="7"), comment("still here"), event("3", type="odd"))
+    seen: list[Any] = []
+
+    @listener.on("tick")
+    def tick(tick_event: MessageEvent) -> None:
+        seen.append(("tick", tick_event.data))
+
+    listener.on("message", lambda it: seen.append(("message", it.data)))
+    listener.on_event(lambda it: seen.append(("event", it.data)))
+    listener.on_unhandled(lambda it: seen.append(("unhandled", it.data)))
+    listener.on_open(lambda it: seen.append(type(it)))
+    listener.on_error(lambda it: seen.append((type(it.error), it.delay is not None)))
+    listener.on_comment(lambda it: seen.append(it))
+    listener.on_close(lambda it: seen.append(it))
+    run(listener)
+    assert seen == [
+        OpenEvent,
+        ("message", "1"),
+        ("event", "1"),
+        ("tick", "2"),
+        ("event", "2"),
+        CommentEvent("still here"),
+        ("unhandled", "3"),
+        ("event", "3"),
+        (StreamEnded, True),
+        CloseEvent(None),
+    ]
+    assert (listener.last_event_id, listener.ready_state, listener.error) == ("7", ReadyState.CLOSED, None)
+
+
+def test_decorators_and_calls_return_the_function_itself() -> None:
+    """Registering leaves the function as it is, by decorator or by call."""
+    listener = scripted()
+
+    def handler(_: object) -> None: ...
+
+    assert listener.on("a", handler) is handler
+    assert listener.on("a")(handler) is handler
+    for register in (
+        listener.on_event,
+        listener.on_unhandled,
+        listener.on_open,
+        listener.on_error,
+        listener.on_comment,
+        listener.on_close,
+        listener.on_handler_error,
+    ):
+        assert register(handler) is handler
+    listener.close()
+
+
+def test_several_handlers_are_called_in_order_and_those_of_the_type_first() -> None:
+    """The order is that of the registration, and on_event comes after on; one registered twice is called twice."""
+    listener = scripted(event("x"))
+    seen: list[str] = []
+    handlers: list[Any] = [lambda _, name=name: seen.append(name) for name in "abc"]
+    listener.on_event(handlers[2])
+    for handler in (handlers[0], handlers[1], handlers[0]):
+        listener.on("message", handler)
+    run(listener)
+    assert seen == ["a", "b", "a", "c"]
+
+
+def test_a_type_is_never_mistaken_for_something_else() -> None:
+    """Whatever type a server invents, only its own handlers and those for every event are called."""
+    listener = scripted(event("1", type="open"), event("2", type="<class 'OpenEvent'>"), event("3", type="any event"))
+    seen: list[str] = []
+    listener.on_open(lambda it: seen.append(it.url))
+    listener.on("3", lambda it: seen.append(it.data))
+    listener.on_unhandled(lambda it: seen.append(it.data))
+    run(listener)
+    assert seen == ["http://scripted.test/", "1", "2", "3"]
+
+
+def test_off_removes_a_handler_from_everything() -> None:
+    """A removed handler is not called any more, wherever it was registered; the others are."""
+    listener = scripted(event("a"), event("b", type="t"))
+    seen: list[Any] = []
+
+    class Window:
+        def show(self, it: Any) -> None:
+            seen.append(it)
+
+    window = Window()
+    listener.on("t", window.show)
+    listener.on_open(window.show)
+    listener.on_event(lambda it: seen.append(it.data))
+    listener.on_unhandled(lambda it: seen.append("unhandled " + it.data))
+    assert listener.off(window.show) is True
+    assert listener.off(window.show) is False
+    run(listener)
+    assert seen == ["unhandled a", "a", "unhandled b", "b"]
+
+
+def test_handlers_may_be_added_and_removed_by_handlers() -> None:
+    """A change inside a handler takes effect with the next event."""
+    listener = scripted(event("1"), event("2"), event("3"))
+    seen: list[Any] = []
+
+    def later(it: MessageEvent) -> None:
+        seen.append(("later", it.data))
+
+    @listener.on("message")
+    def first(it: MessageEvent) -> None:
+        seen.append(("first", it.data))
+        if it.data == "1":
+            listener.on("message", later)
+        else:
+            listener.off(later)
+            listener.off(first)
+
+    run(listener)
+    assert seen == [("first", "1"), ("first", "2"), ("later", "2")]
+
+
+def test_handlers_may_be_added_by_another_thread_while_events_arrive() -> None:
+    """A handler added while the listener runs gets the events from then on."""
+    arrived, go_on = threading.Event(), threading.Event()
+    listener = scripted(event("1"), signal(arrived), wait_for(go_on, LIMIT), event("2"))
+    seen: list[str] = []
+    listener.start()
+    assert arrived.wait(LIMIT)
+    listener.on_event(lambda it: seen.append(it.data))
+    go_on.set()
+    assert listener.join(LIMIT)
+    assert seen == ["2"]
+
+
+def test_many_types_of_a_hostile_server_are_not_remembered() -> None:
+    """Types without a handler of their own leave no trace in the listener."""
+    listener = scripted(*[event("x", type=f"t{number}") for number in range(500)])
+    listener.on_event(lambda _: None)
+    before = len(listener._handlers)
+    run(listener)
+    assert len(listener._handlers) == before
+
+
+def test_comments_can_only_be_asked_for_before_the_start() -> None:
+    """on_comment on a running listener says that it comes too late."""
+    listener = scripted(hold(), end=False)
+    with listener, pytest.raises(RuntimeError, match="before start"):
+        listener.on_comment(print)
+
+
+# Exceptions in handlers ----------------------------------------------------------------
+
+
+def test_an_exception_in_a_handler_is_logged_and_handed_on_and_ends_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    """The next handler and the next event come all the same."""
+    listener = scripted(event("1"), event("2"))
+    seen: list[str] = []
+    failures: list[HandlerErrorEvent] = []
+
+    @listener.on("message")
+    def broken(it: MessageEvent) -> None:
+        raise LookupError("no " + it.data)
+
+    listener.on("message", lambda it: seen.append(it.data))
+    listener.on_handler_error(failures.append)
+    run(listener)
+    assert seen == ["1", "2"]
+    assert [str(failure.error) for failure in failures] == ["no 1", "no 2"]
+    assert [failure.event.data for failure in failures if isinstance(failure.event, MessageEvent)] == ["1", "2"]
+    assert failures[0].handler is broken
+    records = [record for record in caplog.records if record.levelno >= logging.ERROR]
+    assert [record.name for record in records] == ["sse_client", "sse_client"]
+    assert "broken" in records[0].getMessage()
+    assert "LookupError: no 1" in caplog.text
+    assert "in broken" in caplog.text
+
+
+@pytest.mark.parametrize("register", ["on_open", "on_error", "on_close", "on_comment", "on_unhandled"])
+def test_an_exception_in_any_kind_of_handler_ends_nothing(register: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Handlers of every kind may fail, and the stream goes to its end."""
+    listener = scripted(comment("c"), event("1"))
+    seen: list[object] = []
+    getattr(listener, register)(lambda _: 1 / 0)
+    listener.on_event(seen.append)
+    listener.on_close(seen.append)
+    run(listener)
+    assert [type(it) for it in seen] == [MessageEvent, CloseEvent]
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_an_exception_in_on_handler_error_is_only_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """A broken handler for broken handlers does not call itself."""
+    listener = scripted(event("1"))
+    calls: list[object] = []
+
+    @listener.on_handler_error
+    def broken_too(it: object) -> None:
+        calls.append(it)
+        raise OSError("second")
+
+    listener.on_event(lambda _: 1 / 0)
+    run(listener)
+    assert len(calls) == 1
+    assert "OSError: second" in caplog.text
+
+
+@pytest.mark.parametrize("exception", [SystemExit(3), KeyboardInterrupt(), GeneratorExit()])
+def test_a_base_exception_in_a_handler_ends_the_listener_and_is_reported(
+    exception: BaseException, caplog: pytest.LogCaptureFixture
+) -> None:
+    """SystemExit and its like end the thread: logged, kept as the error, and told to on_close."""
+    listener = scripted(event("1"), event("2"), end=False)
+    seen: list[Any] = []
+
+    @listener.on_event
+    def leave(it: MessageEvent) -> None:
+        seen.append(it.data)
+        raise exception
+
+    listener.on_close(seen.append)
+    run(listener)
+    assert seen == ["1", CloseEvent(exception)]
+    assert listener.error is exception
+    assert listener.ready_state is ReadyState.CLOSED
+    assert type(exception).__name__ in caplog.text
+    assert "in leave" in caplog.text
+
+
+def test_a_base_exception_in_on_close_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """There is no thread any more that it could end, so it is only logged."""
+    listener = scripted()
+
+    @listener.on_close
+    def leave(_: CloseEvent) -> None:
+        raise SystemExit(4)
+
+    run(listener)
+    assert "SystemExit while on_close was called" in caplog.text
+
+
+# The end -------------------------------------------------------------------------------
+
+
+def rejected_listener() -> Listener:
+    connector = ScriptedConnector()
+    connector.respond(404, b"nothing here")
+    return Listener(EventSource(connector))
+
+
+def test_a_fatal_error_goes_to_on_error_and_to_on_close(caplog: pytest.LogCaptureFixture) -> None:
+    """on_error hears that there will be no further attempt, then on_close what ended the stream, once."""
+    listener = rejected_listener()
+    seen: list[Any] = []
+    listener.on_error(seen.append)
+    listener.on_close(seen.append)
+    run(listener)
+    assert [type(it) for it in seen] == [ErrorEvent, CloseEvent]
+    assert seen[0].delay is None
+    assert isinstance(seen[1].error, ResponseRejected)
+    assert listener.error is seen[1].error
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+def test_a_fatal_error_that_nobody_hears_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """Without on_close and on_error, the end is logged at ERROR."""
+    run(rejected_listener())
+    assert [record.levelname for record in caplog.records if record.name == "sse_client"] == ["ERROR"]
+    assert "404" in caplog.text
+
+
+@pytest.mark.parametrize("register", ["on_close", "on_error"])
+def test_one_who_hears_is_enough(register: str, caplog: pytest.LogCaptureFixture) -> None:
+    """With either on_close or on_error, nothing is logged at ERROR."""
+    listener = rejected_listener()
+    getattr(listener, register)(lambda _: None)
+    run(listener)
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+def test_an_error_of_the_program_ends_the_listener_and_is_always_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """What is not an EventSourceError, such as two loops over one source, is logged with its traceback too."""
+    connector = ScriptedConnector()
+    connector.stream(hold())
+    source = EventSource(connector)
+    loop = source.lifecycle()
+    assert isinstance(next(loop), OpenEvent)
+    listener = Listener(source)
+    seen: list[CloseEvent] = []
+    listener.on_close(seen.append)
+    run(listener)
+    loop.close()
+    assert isinstance(seen[0].error, RuntimeError)
+    assert "iterated over already" in caplog.text
+    assert "Traceback" in caplog.text
+
+
+def test_an_error_that_is_kept_does_not_keep_what_it_came_from() -> None:
+    """The frames of a kept error hold nothing any more, so a connection or a buffer can go."""
+    listener = rejected_listener()
+    run(listener)
+    assert listener.error is not None
+    traceback = listener.error.__traceback__
+    assert traceback is not None
+    while traceback is not None:
+        assert not [it for it in traceback.tb_frame.f_locals.values() if "Connection" in type(it).__name__]
+        traceback = traceback.tb_next
+
+
+def test_the_source_is_closed_at_the_end() -> None:
+    """A stream that is over gives back what its connector keeps between connections."""
+    connector = ScriptedConnector()
+    connector.end()
+    run(Listener(EventSource(connector)))
+    assert connector.closed
+
+
+# start, join, with ---------------------------------------------------------------------
+
+
+def test_start_returns_at_once_and_the_thread_is_a_daemon() -> None:
+    """start() does not wait for the connection, and its thread does not keep the interpreter alive."""
+    connector = ScriptedConnector()
+    connector.silence()
+    listener = Listener(EventSource(connector))
+    assert not listener.is_alive()
+    assert listener.join(0) is True
+    listener.start()
+    assert listener.is_alive()
+    assert listener.ready_state is ReadyState.CONNECTING
+    assert [thread.daemon for thread in threading.enumerate() if thread.name == "sse-client-listener"] == [True]
+    assert listener.join(0.01) is False
+    listener.close()
+    assert listener.join(LIMIT)
+    assert not listener.is_alive()
+
+
+def test_start_can_wait_until_the_stream_is_open() -> None:
+    """start(wait=...) returns once the stream is open, also after attempts that failed."""
+    connector = ScriptedConnector()
+    connector.fail()
+    connector.respond(503)
+    connector.stream(hold())
+    listener = Listener(EventSource(connector))
+    listener.start(wait=LIMIT)
+    assert listener.ready_state is ReadyState.OPEN
+    listener.close()
+    assert listener.join(LIMIT)
+
+
+def test_start_raises_what_ended_the_stream() -> None:
+    """start(wait=...) raises a fatal error, and leaves nothing running."""
+    listener = rejected_listener()
+    with pytest.raises(ResponseRejected, match="404"):
+        listener.start(wait=LIMIT)
+    assert listener.join(LIMIT)
+    assert "closed" in repr(listener)
+
+
+class SlowConnector(ScriptedConnector):
+    """Waits between attempts until it is woken."""
+
+    def wait(self, delay: float, woken: threading.Event) -> None:
+        assert woken.wait(LIMIT)
+
+
+def test_start_raises_the_last_trouble_when_the_time_is_over() -> None:
+    """start(wait=...) raises what went wrong last if it was not open in time, and closes."""
+    connector = SlowConnector()
+    connector.fail(ConnectionFailed("refused", url="http://x/"))
+    listener = Listener(EventSource(connector))
+    with pytest.raises(ConnectionFailed, match="refused"):
+        listener.start(wait=0.2)
+    assert listener.join(LIMIT)
+
+
+def test_start_raises_a_time_out_if_nothing_else_went_wrong() -> None:
+    """start(wait=...) says how long it has waited for a server that does not answer, and closes."""
+    connector = ScriptedConnector()
+    connector.silence()
+    listener = Listener(EventSource(connector))
+    with pytest.raises(TimeoutError, match=r"not opened within 0\.1 s"):
+        listener.start(wait=0.1)
+    assert listener.join(LIMIT)
+
+
+def test_start_returns_when_the_listener_is_closed_meanwhile() -> None:
+    """start(wait=...) in one thread and close() in another: both return quietly."""
+    connector = SlowConnector()
+    connector.fail()
+    listener = Listener(EventSource(connector))
+    listener.on_error(lambda _: listener.close())
+    listener.start(wait=LIMIT)
+    assert listener.join(LIMIT)
+
+
+def test_start_returns_when_the_stream_is_over_quietly() -> None:
+    """start(wait=...) is not an error when the server says that there is nothing to come."""
+    connector = ScriptedConnector()
+    connector.end()
+    listener = Listener(EventSource(connector))
+    listener.start(wait=LIMIT)
+    assert listener.join(LIMIT)
+    assert listener.error is None
+
+
+def test_starting_twice_or_after_close_is_an_error() -> None:
+    """A listener is for one life: the second start says so."""
+    listener = scripted(hold())
+    listener.start()
+    with pytest.raises(RuntimeError, match="started already"):
+        listener.start()
+    listener.close()
+    with pytest.raises(RuntimeError, match="has been closed"):
+        listener.start()
+    assert listener.join(LIMIT)
+    unused = scripted()
+    unused.close()
+    with pytest.raises(RuntimeError, match="has been closed"):
+        unused.start()
+
+
+def test_a_thread_that_cannot_be_had_leaves_the_listener_unstarted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the system has no more threads, start() raises, and can be called again later."""
+    listener = scripted()
+
+    def fail(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", fail)
+        with pytest.raises(RuntimeError, match="new thread"):
+            listener.start()
+    assert listener.join(0)
+    run(listener)
+
+
+def test_the_with_block_starts_closes_and_joins() -> None:
+    """After the block the thread has ended; an exception in the block goes on."""
+    listener = scripted(hold())
+    with listener as entered:
+        assert entered is listener
+        assert listener.is_alive()
+    assert not listener.is_alive()
+    listener = scripted(hold())
+    with pytest.raises(LookupError), listener:
+        raise LookupError
+    assert not listener.is_alive()
+
+
+def test_the_with_block_does_not_wait_for_ever(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A handler that does not return holds the block up for a limited time only, and that is logged."""
+    monkeypatch.setattr("sse_client.listener._LIMIT_OF_EXIT", 0.05)
+    release, entered = threading.Event(), threading.Event()
+    listener = scripted(event("x"))
+    listener.on_event(lambda _: (entered.set(), release.wait(LIMIT)))
+    with listener:
+        assert entered.wait(LIMIT)
+    assert "still in a handler" in caplog.text
+    release.set()
+    assert listener.join(LIMIT)
+
+
+def test_join_from_the_own_thread_raises() -> None:
+    """join() in a handler would wait for itself, so it raises; close() there does not join."""
+    listener = scripted(event("x"), hold(), end=False)
+    failures: list[HandlerErrorEvent] = []
+    listener.on_handler_error(failures.append)
+    listener.on_event(lambda _: listener.join())
+    listener.on_event(lambda _: listener.close())
+    run(listener)
+    assert isinstance(failures[0].error, RuntimeError)
+    assert "own thread" in str(failures[0].error)
+
+
+def test_a_with_block_may_be_left_on_the_own_thread() -> None:
+    """Leaving the block in a handler closes and does not lock up."""
+    listener = scripted(event("x"), hold(), end=False)
+    left = threading.Event()
+    listener.on_event(lambda _: (listener.__exit__(None, None, None), left.set()))
+    run(listener)
+    assert left.is_set()
+
+
+# close ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def long_grace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let close() wait long for a running handler, so that a needless wait for one is seen."""
+    monkeypatch.setattr("sse_client.listener._GRACE", 3 * LIMIT)
+
+
+@pytest.mark.usefixtures("long_grace")
+def test_close_in_a_handler_ends_everything_at_once() -> None:
+    """After close() in a handler neither the next handler nor the next event nor on_close is called."""
+    listener = scripted(raw(b"data: 1\n\ndata: 2\n\n"), hold(), end=False)
+    seen: list[Any] = []
+
+    @listener.on_event
+    def first(it: MessageEvent) -> None:
+        listener.close()
+        seen.append(it.data)
+        listener.close()
+
+    listener.on_event(seen.append)
+    listener.on_close(seen.append)
+    listener.on_error(seen.append)
+    run(listener)
+    assert seen == ["1"]
+    assert listener.error is None
+    assert listener.ready_state is ReadyState.CLOSED
+
+
+def test_close_from_another_thread_does_not_wait_for_a_slow_handler() -> None:
+    """close() returns at once while a handler runs; that one ends, and no other begins."""
+    entered, release = threading.Event(), threading.Event()
+    listener = scripted(raw(b"data: 1\n\ndata: 2\n\n"), end=False)
+    seen: list[Any] = []
+
+    @listener.on_event
+    def slow(it: MessageEvent) -> None:
+        seen.append(it.data)
+        entered.set()
+        assert release.wait(LIMIT)
+
+    listener.on_event(lambda _: seen.append("second handler"))
+    listener.on_close(seen.append)
+    listener.on_handler_error(seen.append)
+    listener.start()
+    assert entered.wait(LIMIT)
+    began = time.monotonic()
+    listener.close()
+    assert time.monotonic() - began < 1.0
+    listener.close()
+    release.set()
+    assert listener.join(LIMIT)
+    assert seen == ["1"]
+
+
+@pytest.mark.usefixtures("long_grace")
+def test_close_gives_a_handler_that_is_just_beginning_its_moment() -> None:
+    """A handler that close() came too late for has begun, and ended if it is quick, before close() returns."""
+    listener = scripted(event("x"), end=False)
+    begun = threading.Event()
+    ended_before: list[bool] = []
+    closed = threading.Event()
+
+    class Late:
+        """Stands for the time between the decision to call a handler and its first line."""
+
+        def __call__(self, _: object) -> None:
+            begun.set()
+            while not listener._closed:
+                threading.Event().wait(0.001)
+            ended_before.append(not closed.is_set())
+
+    listener.on_event(Late())
+    listener.start()
+    assert begun.wait(LIMIT)
+    before = time.monotonic()
+    listener.close()
+    closed.set()
+    assert time.monotonic() - before < LIMIT, "the end of the handler has not woken close()"
+    assert listener.join(LIMIT)
+    assert ended_before == [True]
+
+
+def test_nobody_hears_of_a_handler_error_after_close() -> None:
+    """on_handler_error is a handler too: a handler that fails after close() is only logged."""
+    listener = scripted(event("x"), end=False)
+    seen: list[object] = []
+
+    @listener.on_event
+    def fail(_: MessageEvent) -> None:
+        listener.close()
+        raise LookupError
+
+    listener.on_handler_error(seen.append)
+    run(listener)
+    assert seen == []
+
+
+def test_a_base_exception_after_close_is_still_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """SystemExit after close() changes nothing, but is not swallowed without a word."""
+    listener = scripted(event("x"), end=False)
+
+    @listener.on_event
+    def leave(_: MessageEvent) -> None:
+        listener.close()
+        raise SystemExit(5)
+
+    run(listener)
+    assert listener.error is None
+    assert "SystemExit" in caplog.text
+
+
+def test_close_before_start_and_twice_is_quiet() -> None:
+    """close() is fine at any time and closes the source."""
+    connector = ScriptedConnector()
+    listener = Listener(EventSource(connector))
+    listener.close()
+    listener.close()
+    assert connector.closed
+    assert listener.ready_state is ReadyState.CLOSED
+
+
+def test_two_handlers_in_two_threads_may_both_close() -> None:
+    """Handlers that run at the same time and all close do not wait for each other for ever."""
+    dispatch = ManualDispatch()
+    connector = ScriptedConnector()
+    connector.stream(event("1"), event("2"), hold())
+    listener = Listener(EventSource(connector), dispatch=dispatch)
+    together = threading.Barrier(2, timeout=LIMIT)
+    listener.on_event(lambda _: (together.wait(), listener.close()))
+    listener.start()
+    wait_until(lambda: len(dispatch.calls) == 2)
+    threads = [threading.Thread(target=dispatch.run, args=(1,)) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(LIMIT)
+        assert not thread.is_alive()
+    assert listener.join(LIMIT)
+    assert listener._running == []
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + LIMIT
+    while not condition():
+        assert time.monotonic() < deadline
+        threading.Event().wait(0.001)
+
+
+# dispatch ------------------------------------------------------------------------------
+
+
+def test_dispatch_says_where_handlers_run() -> None:
+    """With dispatch every handler runs where it brings the call, on_close included, in order."""
+    dispatch = ManualDispatch()
+    connector = ScriptedConnector()
+    connector.stream(comment("c"), event("1"), event("2", type="t"))
+    connector.end()
+    listener = Listener(EventSource(connector), dispatch=dispatch)
+    seen: list[Any] = []
+    for register in (listener.on_event, listener.on_open, listener.on_error, listener.on_comment, listener.on_close):
+        register(lambda it: seen.append((type(it), threading.get_ident())))
+    run(listener)
+    assert seen == []
+    assert dispatch.run() == 6
+    kinds = [OpenEvent, CommentEvent, MessageEvent, MessageEvent, ErrorEvent, CloseEvent]
+    assert seen == [(kind, threading.get_ident()) for kind in kinds]
+
+
+def test_what_nobody_handles_is_not_dispatched() -> None:
+    """Events without a handler do not trouble the other thread."""
+    dispatch = ManualDispatch()
+    connector = ScriptedConnector()
+    connector.stream(event("1"), event("2", type="t"))
+    connector.end()
+    listener = Listener(EventSource(connector), dispatch=dispatch)
+    listener.on("t", lambda _: None)
+    run(listener)
+    assert len(dispatch.calls) == 1
+
+
+@pytest.mark.parametrize("make", [ManualDispatch, DispatchQueue])
+def test_nothing_that_is_queued_starts_after_close(make: Callable[[], Any]) -> None:
+    """Whatever still waits to be run when close() returns is not run, on_close included."""
+    dispatch = make()
+    connector = ScriptedConnector()
+    connector.stream(*[event(str(number)) for number in range(5)])
+    connector.end()
+    listener = Listener(EventSource(connector), dispatch=dispatch)
+    seen: list[Any] = []
+    listener.on_event(seen.append)
+    listener.on_close(seen.append)
+    run(listener)
+    run_pending = dispatch.run_pending if isinstance(dispatch, DispatchQueue) else dispatch.run
+    run_pending(2)
+    assert len(seen) == 2
+    listener.close()
+    run_pending()
+    assert len(seen) == 2
+
+
+def test_close_empties_the_queue_of_its_own_calls_only() -> None:
+    """Two listeners on one queue: closing one leaves what the other has brought."""
+    queue = DispatchQueue()
+    seen: list[str] = []
+    listeners = []
+    for name in ("a", "b"):
+        connector = ScriptedConnector()
+        connector.stream(event(name), event(name))
+        connector.end()
+        listener = Listener(EventSource(connector), dispatch=queue)
+        listener.on_event(lambda it: seen.append(it.data))
+        run(listener)
+        listeners.append(listener)
+    assert len(queue) == 4
+    listeners[0].close()
+    assert len(queue) == 2
+    queue.run_pending()
+    assert seen == ["b", "b"]
+
+
+def test_close_frees_a_thread_that_is_blocked_by_a_full_queue() -> None:
+    """The thread that runs the queue can close the listener that waits for room in it."""
+    queue = DispatchQueue(1)
+    connector = ScriptedConnector()
+    connector.stream(*[event(str(number)) for number in range(5)])
+    listener = Listener(EventSource(connector), dispatch=queue)
+    seen: list[object] = []
+    listener.on_event(seen.append)
+    listener.start()
+    wait_until(lambda: len(queue) == 1)
+    assert listener.join(0.05) is False
+    listener.close()
+    assert listener.join(LIMIT)
+    assert queue.run_pending() == 0
+    assert seen == []
+
+
+def test_a_queue_that_keeps_the_latest_per_type_goes_by_the_type_of_event() -> None:
+    """Of each type, and of each kind of news about the connection, only the last waits; on_close is never lost."""
+    queue = DispatchQueue(keep="latest_per_type")
+    connector = ScriptedConnector()
+    for _ in range(2):
+        connector.stream(*[event(str(number), type=kind) for number in range(5) for kind in ("a", "b")])
+    connector.end()
+    listener = Listener(EventSource(connector), dispatch=queue)
+    seen: list[Any] = []
+    listener.on_event(lambda it: seen.append((it.type, it.data)))
+    for register in (listener.on_open, listener.on_error, listener.on_close):
+        register(lambda it: seen.append(type(it)))
+    run(listener)
+    queue.run_pending()
+    assert seen == [OpenEvent, ("a", "4"), ("b", "4"), ErrorEvent, CloseEvent]
+    assert queue.dropped == 2 * 12 - 4
+
+
+def test_a_dispatch_that_raises_ends_the_listener_and_is_reported(caplog: pytest.LogCaptureFixture) -> None:
+    """Without a way to the handlers there is no sense in going on; it is logged with its traceback."""
+
+    def dispatch(callback: Callable[..., object], *args: Any) -> None:
+        raise RuntimeError("the main loop is gone")
+
+    connector = ScriptedConnector()
+    connector.stream(event("1"))
+    listener = Listener(EventSource(connector), dispatch=dispatch)
+    listener.on_event(print)
+    listener.on_close(print)
+    run(listener)
+    assert "the main loop is gone" in str(listener.error)
+    assert "in dispatch" in caplog.text
+    assert "while on_close was called" in caplog.text
+
+
+def test_a_base_exception_in_a_dispatched_handler_goes_to_who_runs_it() -> None:
+    """SystemExit on the main loop's thread is the main loop's: it goes through, and the listener goes on."""
+    dispatch = ManualDispatch()
+    connector = ScriptedConnector()
+    connector.stream(event("1"), hold())
+    listener = Listener(EventSource(connector), dispatch=dispatch)
+
+    @listener.on_event
+    def leave(_: MessageEvent) -> None:
+        raise SystemExit(6)
+
+    listener.start()
+    wait_until(lambda: len(dispatch.calls) == 1)
+    with pytest.raises(SystemExit):
+        dispatch.run()
+    assert listener.is_alive()
+    assert listener._running == []
+    listener.close()
+    assert listener.join(LIMIT)
+
+
+# Wrong use -----------------------------------------------------------------------------
+
+
+def test_wrong_use_is_refused_at_the_call() -> None:
+    """Each mistake raises at the call that makes it, and says what is expected."""
+    listener = scripted()
+    source = EventSource(ScriptedConnector())
+    wrong: list[tuple[Callable[[], object], type[Exception], str]] = [
+        (lambda: Listener("http://x/"), TypeError, r"source must be an EventSource, not str"),  # type: ignore[arg-type]
+        (lambda: Listener(source, dispatch=3), TypeError, "dispatch must be a function"),  # type: ignore[arg-type]
+        (lambda: Listener(source, dispach=print), TypeError, "dispach"),  # type: ignore[call-arg]
+        (lambda: listener.on(print), TypeError, "type must be a str"),  # type: ignore[call-overload]
+        (lambda: listener.on(""), ValueError, '"message"'),
+        (lambda: listener.on("a", "b"), TypeError, "must be callable, not str"),  # type: ignore[call-overload]
+        (lambda: listener.on("a")(3), TypeError, "must be callable, not int"),  # type: ignore[type-var]
+        (lambda: listener.on_event(None), TypeError, "must be callable, not NoneType"),  # type: ignore[type-var]
+        (lambda: listener.start(5), TypeError, "positional"),  # type: ignore[misc]
+        (lambda: listener.start(wait="5"), TypeError, "wait must be a number"),  # type: ignore[arg-type]
+        (lambda: listener.start(wait=0), ValueError, "wait must be"),
+    ]
+    for call, error, words in wrong:
+        with pytest.raises(error, match=words):
+            call()
+    assert not listener.is_alive()
+    run(listener)
+
+
+def test_a_listener_shows_how_it_stands() -> None:
+    """repr() tells whether it is new, running, ended or closed."""
+    listener = scripted()
+    assert repr(listener).startswith("<Listener new to <EventSource")
+    run(listener)
+    assert "ended" in repr(listener)
+    listener.close()
+    assert "closed" in repr(listener)
+
+
+def test_events_of_the_listener_are_plain_values() -> None:
+    """CloseEvent and HandlerErrorEvent compare, print and pickle by their fields."""
+    error = ConnectionFailed("refused", url="http://x/")
+    assert CloseEvent(None) == CloseEvent(None) != CloseEvent(error)
+    assert repr(CloseEvent(None)) == "CloseEvent(error=None)"
+    copy = pickle.loads(pickle.dumps(CloseEvent(error)))
+    assert isinstance(copy.error, EventSourceError)
+    failure: Optional[HandlerErrorEvent] = HandlerErrorEvent(LookupError(), MessageEvent(), print)
+    assert failure is not None
+    assert failure.handler is print
+
+
+def test_a_source_that_does_not_reconnect_ends_quietly() -> None:
+    """The end of the one stream without reconnecting is a quiet end: on_close without an error."""
+    connector = ScriptedConnector()
+    connector.stream(event("1"))
+    listener = Listener(EventSource(connector, reconnect=None))
+    seen: list[Any] = []
+    listener.on_close(seen.append)
+    run(listener)
+    assert seen == [CloseEvent(None)]
+
+
+def test_attempts_that_are_used_up_end_the_stream_with_their_error() -> None:
+    """The last error of a policy with max_attempts is what on_close gets."""
+    connector = ScriptedConnector()
+    connector.fail()
+    connector.fail()
+    listener = Listener(EventSource(connector, reconnect=ReconnectPolicy(max_attempts=2)))
+    seen: list[Any] = []
+    listener.on_error(lambda it: seen.append(it.delay is None))
+    listener.on_close(lambda it: seen.append(type(it.error)))
+    run(listener)
+    assert seen == [False, True, ConnectionFailed]
