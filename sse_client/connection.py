@@ -13,7 +13,7 @@ import ssl
 from typing import NamedTuple, Optional
 
 import urllib3
-from urllib3 import PoolManager as PoolManager  # for the annotations of others
+from urllib3 import PoolManager as PoolManager  # noqa: PLC0414 - exported, for the annotations of others
 from urllib3 import exceptions as urllib3_errors
 
 from .connector import Connector
@@ -141,6 +141,7 @@ class Urllib3Connection(Exchange):
                 request.url,
                 body=request.body,
                 headers=headers,
+                pool_timeout=self._timeouts.connect,
                 timeout=urllib3.Timeout(connect=self._timeouts.connect, read=self._timeouts.response),
                 retries=False,
                 redirect=False,
@@ -169,6 +170,7 @@ class Urllib3Connection(Exchange):
     def _discard(self) -> None:
         if self._response is not None:
             self._response.close()
+            self._response.release_conn()  # closed as it is: a pool of the application's may count its connections
             self._response = None
 
     def interrupt(self) -> None:
@@ -182,7 +184,7 @@ class Urllib3Connection(Exchange):
 
     def _failure(self, error: Exception) -> EventSourceError:
         cause = _innermost(error)
-        through = "" if self._proxy is None else f" through the proxy {self._proxy.shown}"
+        through = "" if self._proxy is None else f" through the proxy {self._proxy.url}"
         if isinstance(cause, (ssl.SSLCertVerificationError, ssl.CertificateError)):
             whose = "proxy" if isinstance(error, urllib3_errors.ProxyError) else "server"
             detail = getattr(cause, "verify_message", "") or str(cause)
@@ -190,23 +192,27 @@ class Urllib3Connection(Exchange):
         refused = _REFUSED_TUNNEL.search(str(cause)) if isinstance(cause, OSError) else None
         if refused and self._proxy is not None:
             status = int(refused[1])
-            reason = f"the proxy {self._proxy.shown} answered {status_text(status)}"
+            reason = f"the proxy {self._proxy.url} answered {status_text(status)}"
             return ResponseRejected(reason, url=self._url, status=status, headers={})
         return ConnectionFailed(self._why_failed(error, cause) + through, url=self._url)
 
     def _why_failed(self, error: Exception, cause: BaseException) -> str:
         if isinstance(error, urllib3_errors.ProxyError):
             if _is_timeout(error.original_error):
-                return f"the proxy did not answer within {self._timeouts.connect:g} s: no connection"
+                return _timed_out("no connection to the proxy", self._timeouts.connect, cause)
             return f"the proxy cannot be reached ({_words(cause)}): no connection"
         if isinstance(error, urllib3_errors.NameResolutionError):
             return "the host name could not be resolved"
         if isinstance(error, urllib3_errors.NewConnectionError):
             return f"no connection: {_words(cause)}"
         if isinstance(error, urllib3_errors.ConnectTimeoutError):
-            return f"no connection within {self._timeouts.connect:g} s"
+            return _timed_out("no connection", self._timeouts.connect, cause)
         if isinstance(error, urllib3_errors.ReadTimeoutError):
-            return f"no response within {self._timeouts.response:g} s"
+            in_tunnel = self._proxy is not None and str(error.url) == self._proxy.url
+            limit = self._timeouts.connect if in_tunnel else self._timeouts.response
+            return _timed_out("no response", limit, cause)
+        if isinstance(error, urllib3_errors.EmptyPoolError):
+            return "no connection: all of the pool's are in use"
         if isinstance(cause, http.client.RemoteDisconnected):
             return "the server closed the connection without a response"
         if isinstance(cause, http.client.HTTPException):
@@ -216,11 +222,11 @@ class Urllib3Connection(Exchange):
         return f"no response: {_words(cause)}"
 
     def _why_lost(self, error: Exception) -> str:
+        cause = _innermost(error)
         if isinstance(error, urllib3_errors.ReadTimeoutError):
-            return f"no byte for {self._timeouts.idle:g} s"
+            return _timed_out("no byte", self._timeouts.idle, cause)
         if isinstance(error, urllib3_errors.DecodeError):
             return "the stream's content encoding is broken"
-        cause = _innermost(error)
         if isinstance(cause, (http.client.IncompleteRead, urllib3_errors.IncompleteRead)):
             return "the stream was cut off in the middle of its framing"
         return f"the connection broke: {_words(cause)}"
@@ -246,6 +252,13 @@ class PoolConnection(Urllib3Connection):
                 response.shutdown()
             except (OSError, RuntimeError, ValueError):
                 pass  # released or closed meanwhile
+
+
+def _timed_out(what: str, limit: Optional[float], cause: BaseException) -> str:
+    # A time-out with an error number is the system's: its keep-alive probes, its own limit on connecting.
+    if limit is None or getattr(cause, "errno", None):
+        return f"{what}: {_words(cause)}"
+    return f"{what} within {limit:g} s"
 
 
 def _is_timeout(error: Exception) -> bool:

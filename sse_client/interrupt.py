@@ -82,7 +82,10 @@ class Interrupter:
     def set_timeout(self, seconds: Optional[float]) -> None:
         """Give the watched socket, if there is one, another time-out for each wait."""
         if self._watched is not None:
-            self._watched.settimeout(seconds)
+            try:
+                self._watched.settimeout(seconds)
+            except OSError:
+                pass  # closed, since all of its response has been read: nobody will wait for it
 
     @property
     def interrupted(self) -> bool:

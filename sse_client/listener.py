@@ -34,7 +34,6 @@ _log = logging.getLogger("sse_client")
 _GRACE = 0.05  # seconds that close() gives a handler that may be running
 _LIMIT_OF_EXIT = 2.0  # seconds that leaving the with block waits for the thread
 
-_thread_identifier = threading.get_ident
 _ANY, _UNHANDLED = object(), object()  # keys of registrations, beside types and classes of event
 _Handlers = Mapping[Any, tuple[Callable[[Any], object], ...]]
 
@@ -432,17 +431,25 @@ class Listener:
 
     def _read(self) -> Optional[BaseException]:
         """Read the stream to its end, for good; return what ended it, None for a quiet end."""
-        deliver = self._deliver if self._dispatch is None else self._post
+        direct = self._dispatch is None
+        thread = threading.get_ident()
         try:
             for event in self._source.lifecycle(comments=CommentEvent in self._handlers):
-                if type(event) is OpenEvent:
-                    self._settled.set()
-                elif type(event) is ErrorEvent:
-                    self._trouble = event.error
-                deliver(event)
+                if type(event) is not MessageEvent:
+                    self._note(event)
+                if direct:
+                    self._deliver(event, thread)
+                else:
+                    self._post(event)
         except BaseException as error:  # noqa: BLE001 - reported by _end, whatever it is
             return error
         return None
+
+    def _note(self, event: LifecycleEvent) -> None:
+        if isinstance(event, OpenEvent):
+            self._settled.set()
+        elif isinstance(event, ErrorEvent):
+            self._trouble = event.error
 
     def _end(self, error: Optional[BaseException]) -> None:
         unexpected = error is not None and not isinstance(error, EventSourceError)
@@ -480,10 +487,13 @@ class Listener:
 
     # Wherever handlers run --------------------------------------------------------------
 
-    def _deliver(self, event: Union[LifecycleEvent, CloseEvent, HandlerErrorEvent]) -> None:
-        """Call the handlers for an event, for as long as the listener is not closed."""
+    def _deliver(self, event: Union[LifecycleEvent, CloseEvent, HandlerErrorEvent], thread: int = 0) -> None:
+        """Call the handlers for an event, for as long as the listener is not closed.
+
+        ``thread`` is the identifier of this thread, where the caller has it at hand.
+        """
         running = self._running
-        thread = _thread_identifier()
+        thread = thread or threading.get_ident()
         running.append(thread)  # and only then looks at _closed; see the top of the file
         try:
             for handler in _handlers_for(event, self._handlers):

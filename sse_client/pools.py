@@ -58,15 +58,17 @@ class _WatchedHTTPConnection(_Watched):
             raise urllib3_errors.NameResolutionError(self.host, self, failure) from failure  # type: ignore[arg-type]
         failures = []
         for family, kind, protocol, _, address in found:
-            sock = socket.socket(family, kind, protocol)
+            sock = None
             try:
+                sock = socket.socket(family, kind, protocol)
                 for option in self.socket_options or ():
                     sock.setsockopt(*option)
                 if self.source_address:
                     sock.bind(self.source_address)
                 self._attempt.interrupter.connect(sock, address, self.timeout)
             except OSError as failure:
-                sock.close()
+                if sock is not None:
+                    sock.close()
                 failures.append(failure)
             else:
                 return sock
@@ -138,7 +140,8 @@ def _socks(proxy: Proxy, settings: dict[str, Any]) -> tuple[urllib3.PoolManager,
     class SOCKSHTTPSPool(socks.SOCKSHTTPSConnectionPool):
         ConnectionCls: Any = WatchedSOCKSHTTPSConnection
 
-    return socks.SOCKSProxyManager(proxy.url, **settings), {"http": SOCKSPool, "https": SOCKSHTTPSPool}
+    manager = socks.SOCKSProxyManager(proxy.url, username=proxy.user, password=proxy.password, **settings)
+    return manager, {"http": SOCKSPool, "https": SOCKSHTTPSPool}
 
 
 def _socket_options() -> list[tuple[int, int, int]]:

@@ -6,8 +6,9 @@ read by the standard library, as every Python program reads them (``urllib.reque
 
 from __future__ import annotations
 
+import ipaddress
 from typing import NamedTuple, Optional
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from .urls import split_credentials
@@ -21,14 +22,16 @@ class Proxy(NamedTuple):
     """A proxy, with what it is to be told apart from what may be shown.
 
     Attributes:
-        url: Scheme, host and port, and for SOCKS the credentials.
+        url: Scheme, host and port. May be shown.
         authorization: The Basic credential for an HTTP proxy, or None.
-        shown: Scheme, host and port.
+        user: The user for a SOCKS proxy, or None.
+        password: The password for a SOCKS proxy, or None.
     """
 
     url: str
     authorization: Optional[str]
-    shown: str
+    user: Optional[str]
+    password: Optional[str]
 
     @property
     def is_socks(self) -> bool:
@@ -49,10 +52,9 @@ def check_proxy(url: Optional[str]) -> Optional[Proxy]:
     if not _is_usable(url):
         raise ValueError(f"proxy must be a URL such as http://host:port, with one of the schemes {', '.join(_SCHEMES)}")
     parts = urlsplit(url)
-    bare, authorization = split_credentials(url)
-    host = parts.netloc.rpartition("@")[2]
-    socks = parts.scheme.startswith("socks")
-    return Proxy(url if socks else bare, None if socks else authorization, f"{parts.scheme}://{host}")
+    _, authorization = split_credentials(url)
+    user, password = (None if part is None else unquote(part) for part in (parts.username, parts.password))
+    return Proxy(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}", authorization, user, password)
 
 
 def environment_proxy(url: str) -> Optional[Proxy]:
@@ -64,14 +66,31 @@ def environment_proxy(url: str) -> Optional[Proxy]:
     parts = urlsplit(url)
     proxies = getproxies()
     named = proxies.get(parts.scheme) or proxies.get("all")
-    # ``host:port`` is what proxy_bypass asks for; without a port only suffixes of the host can match.
-    if not named or proxy_bypass(parts.netloc.rpartition("@")[2]):
+    if not named or proxy_bypass(parts.netloc.rpartition("@")[2]) or _is_in(parts.hostname, proxies.get("no", "")):
         return None
     try:
         # Tools agree that a proxy without a scheme is an HTTP one.
         return check_proxy(named if "://" in named else f"http://{named}")
     except ValueError as error:
         raise ValueError(f"the environment's proxy for {parts.scheme} is not usable: {error}") from None
+
+
+def _is_in(host: Optional[str], no_proxy: str) -> bool:
+    """Whether an address is one of those, or in one of those networks, that ``NO_PROXY`` lists.
+
+    requests and curl know this form, ``10.0.0.0/8`` or ``::1``; the standard library does not.
+    """
+    try:
+        address = ipaddress.ip_address(host or "")
+    except ValueError:
+        return False
+    for entry in no_proxy.split(","):
+        try:
+            if address in ipaddress.ip_network(entry.strip().strip("[]"), strict=False):
+                return True
+        except ValueError:
+            pass  # a name, or nothing
+    return False
 
 
 def _is_usable(url: str) -> bool:

@@ -85,7 +85,8 @@ class EventSource:
         ssl_context: What to check certificates with, and to show one's own: for a private
             authority, a client certificate, pinned versions. By default the system's
             authorities, and always the host name.
-        pool: A ``urllib3.PoolManager`` of the application's, which is used and not closed.
+        pool: A ``urllib3.PoolManager`` of the application's, which is used and not closed;
+            headers and time-outs are those given here and not the pool's own.
             Until it has brought a response, `close` cannot cut an attempt short; and
             ``idle_timeout`` is the limit on waiting for the head of the response, too.
         random: Where the jitter of the delays comes from: a function that returns numbers
@@ -179,6 +180,8 @@ class EventSource:
                 too large, or the attempts of the policy are used up.
             RuntimeError: There is a loop over this source already; or, without reconnecting,
                 there has been one.
+            ValueError, ImportError: The environment names a proxy that cannot be used.
+            Exception: Whatever the ``url`` and ``headers`` functions raise.
         """
         with closing(self.lifecycle()) as lifecycle:
             for event in lifecycle:
@@ -197,7 +200,7 @@ class EventSource:
             comments: Whether to yield a `CommentEvent` for each comment too.
 
         Raises:
-            EventSourceError, RuntimeError: As for the iteration over the source itself.
+            Exception: As the iteration over the source itself.
         """
         loop = self._run(comments)
         self._loops.add(loop)

@@ -18,8 +18,7 @@ from typing import Any
 import pytest
 
 from sse_client.testing import EventStreamServer, Exchange, encode_event, event, hold, retry
-
-from ..integration.support import ROOT, TIMEOUT, Child
+from tests.integration.support import ROOT, TIMEOUT, Child
 
 HERE = Path(__file__).resolve().parent
 

@@ -6,7 +6,7 @@ Of each ticker only the latest price is of interest, and each has its own type o
 
 import sys
 import time
-import tkinter
+import tkinter as tk
 from tkinter import ttk
 
 from sse_client import DispatchQueue, EventSource, Listener
@@ -14,15 +14,15 @@ from sse_client import DispatchQueue, EventSource, Listener
 
 class TickerTable:
     def __init__(self, url):
-        self.root = tkinter.Tk()
+        self.root = tk.Tk()
         self.root.title("Tickers")
         self.table = ttk.Treeview(self.root, columns=("price", "change"), height=8)
         for column, heading in (("#0", "Ticker"), ("price", "Price"), ("change", "Change")):
             self.table.heading(column, text=heading)
             self.table.column(column, width=120, anchor="w" if column == "#0" else "e")
         self.table.pack(fill="both", expand=True)
-        self.status = tkinter.StringVar(value="connecting")
-        tkinter.Label(self.root, textvariable=self.status, anchor="w").pack(fill="x")
+        self.status = tk.StringVar(value="connecting")
+        tk.Label(self.root, textvariable=self.status, anchor="w").pack(fill="x")
         self.reconnect_at = None
 
         self.queue = DispatchQueue(keep="latest_per_type")

@@ -19,7 +19,11 @@ COMMAND = [sys.executable, "-W", "error", "-m", "sse_client"]
 def environment(**variables: str) -> dict[str, str]:
     """The environment of a child: ours, without what would change its output, and with ``variables``."""
     # PYTHONUNBUFFERED would hide a missing flush, PYTHONIOENCODING a wrong encoding.
-    inherited = {k: v for k, v in os.environ.items() if k != "NO_COLOR" and not k.startswith("PYTHON")}
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if name != "NO_COLOR" and not name.startswith("PYTHON") and not name.lower().endswith("_proxy")
+    }
     return {**inherited, "PYTHONPATH": str(ROOT), "TERM": "xterm", **variables}
 
 

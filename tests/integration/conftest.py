@@ -49,7 +49,7 @@ def trusted(authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.fixture
-def tls_server(server_context: ssl.SSLContext, trusted: None) -> Iterator[EventStreamServer]:  # noqa: ARG001 - its effect
+def tls_server(server_context: ssl.SSLContext, trusted: None) -> Iterator[EventStreamServer]:
     """A running server with TLS, whose certificate is trusted."""
     with EventStreamServer(ssl_context=server_context) as running:
         yield running

@@ -86,7 +86,7 @@ class RawServer:
                 self._serve(connected)
             except OSError:
                 pass  # the client has gone
-            except BaseException as error:
+            except BaseException as error:  # noqa: BLE001 - raised when it closes
                 self.errors.append(error)
             finally:
                 with self._lock:

@@ -62,9 +62,7 @@ async def moved(_: Request) -> Response:
     return RedirectResponse("/ticks?last=3")
 
 
-app = Starlette(
-    routes=[Route("/ticks", ticks), Route("/quiet", quiet), Route("/state", state), Route("/moved", moved)]
-)
+app = Starlette(routes=[Route("/ticks", ticks), Route("/quiet", quiet), Route("/state", state), Route("/moved", moved)])
 
 if __name__ == "__main__":
     listener = socket.create_server(("127.0.0.1", int(sys.argv[1])))

@@ -72,7 +72,7 @@ class Follower:
                 with self._changed:
                     self.items.append(item)
                     self._changed.notify_all()
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - for the test to look at
             self.error = error
         finally:
             with self._changed:

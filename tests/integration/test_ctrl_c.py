@@ -20,7 +20,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # a parent may have ha
 source = EventSource(sys.argv[1], reconnect=ReconnectPolicy(reconnection_time=60))
 try:
     for item in source.lifecycle():
-        print(type(item).__name__)
+        sys.stdout.write(f"{type(item).__name__}\\n")  # in one piece, which print() does not promise
 except KeyboardInterrupt:
     source.close()
     print("interrupted", source.ready_state.name)
@@ -45,7 +45,7 @@ CHOSEN = (
 
 
 @pytest.mark.parametrize("name", CHOSEN)
-def test_ctrl_c_ends_the_program(name: str, server_context: ssl.SSLContext, trusted: None) -> None:  # noqa: ARG001 - its effect
+def test_ctrl_c_ends_the_program(name: str, server_context: ssl.SSLContext, trusted: None) -> None:
     """A SIGINT becomes a KeyboardInterrupt out of the loop at once, and the process ends by it."""
     with PHASES[name](server_context) as here, child(PROGRAM, here.url, stderr=subprocess.PIPE) as process:
         here.arrived()

@@ -110,5 +110,13 @@ def test_ctrl_c_while_a_line_is_printed_ends_the_demo_too(monkeypatch: pytest.Mo
 
     monkeypatch.setattr("sse_client.demo.View.show", struck)
     stream = io.StringIO()
-    assert run_demo(60.0, Terminal(stream)) == 0
-    assert stream.getvalue().splitlines()[-1] == "✓ events 0, reconnections 0, lost 0, repeated 0"
+    assert run_demo(60.0, Terminal(stream)) == 1  # nothing came, so nothing is shown
+    assert stream.getvalue().splitlines()[-1] == "✗ events 0, reconnections 0, lost 0, repeated 0"
+
+
+def test_the_demo_needs_no_proxy() -> None:
+    """On a machine that goes out through a proxy, the demo on loopback works all the same."""
+    variables = dict.fromkeys(("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"), "http://127.0.0.1:9")
+    code, out, _ = run("--demo", "--seconds", "1", env=environment(**variables))
+    assert code == 0
+    assert "   --  connected\n" in out

@@ -104,9 +104,7 @@ def test_wakes_a_connecting_socket(interrupter: Interrupter, full_backlog: socke
     caller.join()
 
 
-def test_interrupt_twice_and_after_release(
-    interrupter: Interrupter, pair: tuple[socket.socket, socket.socket]
-) -> None:
+def test_interrupt_twice_and_after_release(interrupter: Interrupter, pair: tuple[socket.socket, socket.socket]) -> None:
     """interrupt() never raises: not twice, not on a socket that is gone, not after release()."""
     interrupter.watch(pair[0])
     pair[0].close()

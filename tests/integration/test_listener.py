@@ -8,6 +8,7 @@ import queue
 import random
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Callable, Optional
@@ -94,54 +95,62 @@ def dispatching(mode: str) -> Iterator[Optional[Callable[..., object]]]:
             pass
 
 
+class Round:
+    """One listener that is closed under a flood, with handlers that know whether it has been."""
+
+    def __init__(self, wanted: int) -> None:
+        self.closed = False
+        self.late: list[object] = []
+        self.count = 0
+        self.wanted = wanted
+        self.enough = threading.Event()
+
+    def first(self, it: object) -> None:
+        if self.closed:
+            self.late.append(it)
+        self.count += 1
+        if self.count >= self.wanted:
+            self.enough.set()
+
+    def second(self, it: object) -> None:
+        if self.closed:
+            self.late.append(it)
+
+    def play(self, url: str, dispatch: Optional[Callable[..., object]], moment: float) -> float:
+        """Listen, close after so many events and seconds, and return how long close() has taken."""
+        listener = Listener(EventSource(url, reconnect=LATER), dispatch=dispatch)
+        listener.on("tick", self.first)
+        for register in (listener.on_event, listener.on_open, listener.on_error, listener.on_close):
+            register(self.second)
+        listener.start()
+        assert self.enough.wait(TIMEOUT)
+        threading.Event().wait(moment)
+        before = time.perf_counter()
+        listener.close()
+        self.closed = True
+        seconds = time.perf_counter() - before
+        assert listener.join(TIMEOUT)
+        return seconds
+
+
 @pytest.mark.parametrize("mode", ["direct", "callback queue", "dispatch queue"])
 def test_no_handler_starts_after_close_at_any_moment_of_a_flood(mode: str, server: EventStreamServer) -> None:
     """200 closes at random moments: no handler starts once close() has returned, and no thread is left."""
     server.handler = flood
     seed = random.Random(7)
-    late: list[str] = []
-    handled = 0
-    slowest = 0.0
-    for _ in range(ROUNDS):
-        closed = False
-        enough = threading.Event()
-        wanted = seed.randrange(1, 300)
-        count = 0
-
-        def first(_: object) -> None:
-            nonlocal count
-            if closed:
-                late.append("first")
-            count += 1
-            if count >= wanted:
-                enough.set()
-
-        def second(_: object) -> None:
-            if closed:
-                late.append("second")
-
+    rounds = [Round(seed.randrange(1, 300)) for _ in range(ROUNDS)]
+    seconds = []
+    for one in rounds:
         with dispatching(mode) as dispatch:
-            listener = Listener(EventSource(server.url, reconnect=LATER), dispatch=dispatch)
-            listener.on("tick", first)
-            for register in (listener.on_event, listener.on_open, listener.on_error, listener.on_close):
-                register(second)
-            listener.start()
-            assert enough.wait(TIMEOUT)
-            threading.Event().wait(seed.uniform(0, 0.003))
-            before = time.perf_counter()
-            listener.close()
-            closed = True
-            slowest = max(slowest, time.perf_counter() - before)
-            assert listener.join(TIMEOUT)
-        handled += count
-    print(f"{mode}: {handled} events, slowest close {slowest:.4f} s")  # noqa: T201 - seen with -rP
-    assert late == []
+            seconds.append(one.play(server.url, dispatch, seed.uniform(0, 0.003)))
+    print(f"{mode}: {sum(it.count for it in rounds)} events, slowest close {max(seconds):.4f} s")
+    assert sum(len(it.late) for it in rounds) == 0
     assert not [thread for thread in threading.enumerate() if thread.name == "sse-client-listener"]
-    assert slowest < 2.0
+    assert max(seconds) < 2.0
 
 
 def test_the_thread_that_runs_the_queue_can_close_under_a_flood(server: EventStreamServer) -> None:
-    """A main loop that closes between two runs of its queue sees no handler afterwards, though the reader was blocked."""
+    """A main loop that closes between two runs of its queue sees no handler afterwards; the reader was blocked."""
     server.handler = flood
     for _ in range(20):
         waiting = DispatchQueue(10)
@@ -223,12 +232,14 @@ def test_closing_frees_the_connection_though_a_handler_keeps_the_thread(server: 
 
 def test_a_listener_that_has_ended_can_be_forgotten(server: EventStreamServer) -> None:
     """Closed listeners leave no objects behind."""
+    kept = []
     for _ in range(5):
         server.stream(event("x"), hold())
-        with Listener(EventSource(server.url, reconnect=LATER)):
-            pass
+        with Listener(EventSource(server.url, reconnect=LATER)) as listener:
+            kept.append(weakref.ref(listener))
+    del listener
     gc.collect()
-    assert not [it for it in gc.get_objects() if isinstance(it, Listener)]
+    assert [reference() for reference in kept] == [None] * 5
 
 
 # In processes of their own -------------------------------------------------------------
@@ -284,7 +295,7 @@ sys.exit(4)
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
 def test_after_a_fork_the_childs_copy_says_so_and_the_parents_goes_on(server: EventStreamServer) -> None:
-    """In the child a started listener raises when used; neither its close() nor the child's end touches the parent's."""
+    """In the child a started listener raises when used; its close() and the child's end leave the parent's alone."""
     forked = threading.Event()
 
     def stream(exchange: Exchange) -> None:
@@ -298,7 +309,14 @@ def test_after_a_fork_the_childs_copy_says_so_and_the_parents_goes_on(server: Ev
         BEGIN
         + """
 warnings.simplefilter("ignore", DeprecationWarning)
-listener.on_event(lambda event: print("got", event.data, flush=True))
+after = threading.Event()
+
+@listener.on("message")
+def show(event):
+    print("got", event.data, flush=True)
+    if event.data == "after":
+        after.set()
+
 fresh = Listener(EventSource(sys.argv[1]))
 listener.start()
 arrived.wait(10)
@@ -318,7 +336,7 @@ if not pid:
     print("fresh", fresh.join(10), flush=True)
     sys.exit(0)
 print("child", os.waitpid(pid, 0)[1], listener.is_alive(), flush=True)
-sys.stdin.read(1)
+after.wait(10)
 """
     )
     with child(code, server.url) as process:

@@ -50,7 +50,9 @@ FAILURES: dict[str, Callable[[EventStreamServer], None]] = {
         lambda exchange: exchange.write_raw(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx")
     ),
     "header without an end": lambda server: server.reply(
-        lambda exchange: exchange.write_raw(b"HTTP/1.1 200 OK\r\nno colon here\r\nContent-Type: text/event-stream\r\n\r\n")
+        lambda exchange: exchange.write_raw(
+            b"HTTP/1.1 200 OK\r\nno colon here\r\nContent-Type: text/event-stream\r\n\r\n"
+        )
     ),
     "404": lambda server: server.respond(404, b"no"),
     "401": lambda server: server.respond(401, b"no"),
@@ -61,8 +63,8 @@ FAILURES: dict[str, Callable[[EventStreamServer], None]] = {
     "redirect to a bad port": lambda server: server.redirect("http://us3rname:p4ssword@127.0.0.1:port/?token=t0ken"),
     "redirect to a strange host": lambda server: server.redirect("http://us3rname:p4ssword@a%00b/?token=t0ken"),
     "redirect to no such name": lambda server: server.redirect(f"http://us3rname:p4ssword@{'a' * 70}.x/?token=t0ken"),
-    "redirect, then 404": lambda server: (server.redirect("/b?token=t0ken"), server.respond(404)) and None,
-    "redirect without end": lambda server: [server.redirect("/b?token=t0ken") for _ in range(30)] and None,
+    "redirect, then 404": lambda server: [server.redirect("/b?token=t0ken"), server.respond(404)][-1],
+    "redirect without end": lambda server: [server.redirect("/b?token=t0ken") for _ in range(30)][-1],
 }
 
 
@@ -100,13 +102,22 @@ def test_no_secret_is_shown(server: EventStreamServer, caplog: pytest.LogCapture
     assert_discreet("\n".join(f"{record.getMessage()} {record.exc_text} {record.__dict__}" for record in records))
 
 
-@pytest.mark.parametrize("name", FAILURES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(
+            name,
+            marks=[pytest.mark.xfail(strict=True, reason="urllib3.connection warns of the headers, with the whole URL")]
+            if name == "header without an end"
+            else [],
+        )
+        for name in FAILURES
+    ],
+)
 def test_no_secret_reaches_anybodys_warnings(
     server: EventStreamServer, caplog: pytest.LogCaptureFixture, name: str
 ) -> None:
     """What is logged by whomever, from WARNING up, as a program without any set-up shows it, has no secret."""
-    if name in ("header without an end",):
-        pytest.xfail("urllib3.connection warns of strange headers and shows the whole URL")
     for _ in range(3):
         FAILURES[name](server)
     with EventSource(with_secrets(server.url), headers=HEADERS, reconnect=POLICY) as source:
@@ -114,11 +125,13 @@ def test_no_secret_reaches_anybodys_warnings(
     assert_discreet(caplog.text)
 
 
-@pytest.mark.parametrize("name", ["connecting", "TLS handshake", "accepted and silent", "open, chunked", "waiting after refused"])
+@pytest.mark.parametrize(
+    "name", ["connecting", "TLS handshake", "accepted and silent", "open, chunked", "waiting after refused"]
+)
 def test_no_secret_is_shown_by_time_outs(
     name: str,
     server_context: ssl.SSLContext,
-    trusted: None,  # noqa: ARG001 - its effect
+    trusted: None,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Nor do time-outs and refused connections show any."""
@@ -154,7 +167,7 @@ def test_an_unresolvable_host_is_a_failed_attempt() -> None:
 )
 def test_no_secret_is_shown_by_refused_arguments(arguments: dict[str, Any]) -> None:
     """An argument that is refused is not shown where it may hold a secret, also in the error's context."""
-    with pytest.raises(ValueError, match="url|headers") as caught:
+    with pytest.raises(ValueError, match=r"url|headers") as caught:
         EventSource(**arguments)
     link: Any = caught.value
     assert_discreet(repr(link))

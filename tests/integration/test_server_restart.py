@@ -35,7 +35,7 @@ def port_of(process: Child) -> int:
 
 
 def test_a_killed_server_comes_back_on_the_same_port() -> None:
-    """The stream goes on without a gap or a repeat; refused connections in between back off, twice as long each time."""
+    """The stream goes on without a gap or a repeat; refused connections in between back off, doubling the delay."""
     policy = ReconnectPolicy(reconnection_time=0.02, max_delay=0.16, jitter=0.0, min_server_delay=0.001)
     with ExitStack() as servers:
         process = servers.enter_context(child(SERVER, "0"))

@@ -28,7 +28,7 @@ class Application:
 
     def followers(self) -> dict[str, Any]:
         """How many streams are open now, and how many ever were."""
-        with urllib.request.urlopen(self.url + "state", timeout=TIMEOUT) as response:  # noqa: S310 - http
+        with urllib.request.urlopen(self.url + "state", timeout=TIMEOUT) as response:
             found: dict[str, Any] = json.load(response)
             return found
 

@@ -64,9 +64,7 @@ def test_right_values(check: Callable[[Any], object], value: object, result: obj
         (lambda v: check_statuses("statuses", v), [99], ValueError, "status codes from 100 to 599, not 99"),
     ],
 )
-def test_wrong_values(
-    check: Callable[[Any], object], value: object, error: type[Exception], message: str
-) -> None:
+def test_wrong_values(check: Callable[[Any], object], value: object, error: type[Exception], message: str) -> None:
     """A wrong value raises an error that names the argument, what was given and what is expected."""
     with pytest.raises(error, match=re.escape(message)):
         check(value)

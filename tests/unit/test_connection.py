@@ -1,4 +1,4 @@
-"""What urllib3 and the system say, in this package's words. Everything else about it needs sockets: tests/integration."""
+"""What urllib3 and the system say, in this package's words; all else needs sockets: tests/integration."""
 
 from __future__ import annotations
 
@@ -46,9 +46,16 @@ def connection(proxy: Proxy | None = None) -> Urllib3Connection:
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
-        (exceptions.NameResolutionError("h", POOL, socket.gaierror(-2, "s3cret")), "the host name could not be resolved"),
+        (
+            exceptions.NameResolutionError("h", POOL, socket.gaierror(-2, "s3cret")),
+            "the host name could not be resolved",
+        ),
         (exceptions.ConnectTimeoutError(POOL, "s3cret"), "no connection within 10 s"),
         (exceptions.ReadTimeoutError(POOL, "/?s3cret", "s3cret"), "no response within 60 s"),
+        (
+            caused(exceptions.ReadTimeoutError(POOL, "", ""), TimeoutError(110, "Connection timed out")),
+            "no response: connection timed out",
+        ),
         (
             caused(exceptions.NewConnectionError(POOL, "s3cret"), ConnectionRefusedError(111, "Connection refused")),
             "no connection: connection refused",
@@ -89,7 +96,7 @@ def test_certificates(message: str) -> None:
         ),
         (
             exceptions.ProxyError("no", exceptions.ConnectTimeoutError(POOL, "")),
-            "the proxy did not answer within 10 s: no connection",
+            "no connection to the proxy within 10 s",
         ),
         (exceptions.ReadTimeoutError(POOL, "", ""), "no response within 60 s"),
     ],

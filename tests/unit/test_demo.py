@@ -6,7 +6,7 @@ import io
 import json
 from typing import Any
 
-from sse_client import CommentEvent, ConnectionLost, ErrorEvent, EventSource, MessageEvent, OpenEvent
+from sse_client import CommentEvent, ConnectionFailed, ConnectionLost, ErrorEvent, EventSource, MessageEvent, OpenEvent
 from sse_client.demo import View
 from sse_client.terminal import Terminal
 from sse_client.testing import ScriptedConnector, drop, event, raw, retry
@@ -92,6 +92,14 @@ def test_the_life_of_the_connection_is_told() -> None:
 def test_no_delay_is_shown_where_there_is_no_further_attempt() -> None:
     """An error that ends the stream announces no attempt."""
     assert shown(ErrorEvent(ConnectionLost("over", url="http://127.0.0.1:1/"), None, 0))[0] == "   --  disconnected"
+
+
+def test_a_demo_in_which_nothing_comes_is_no_success() -> None:
+    """Without a single event nothing has been shown, and the summary does not look as if it had."""
+    failed = ConnectionFailed("refused", url="http://127.0.0.1:1/")
+    lines = shown(ErrorEvent(failed, 3.0, 1))
+    assert lines[0] == "   --  not connected, again in 3.0 s"
+    assert lines[-1] == "✗ events 0, reconnections 0, lost 0, repeated 0"
 
 
 def test_the_summary_counts_what_is_lost_and_what_is_repeated() -> None:

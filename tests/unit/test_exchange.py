@@ -17,7 +17,9 @@ STREAM = {"content-type": "text/event-stream"}
 class Played(Exchange):
     """An exchange whose answers are given beforehand; it writes down what is asked of it."""
 
-    def __init__(self, options: RequestOptions, *answers: Answer, body: tuple[Union[bytes, Exception], ...] = ()) -> None:
+    def __init__(
+        self, options: RequestOptions, *answers: Answer, body: tuple[Union[bytes, Exception], ...] = ()
+    ) -> None:
         super().__init__(options)
         self.answers = list(answers)
         self.body = list(body)
@@ -94,7 +96,9 @@ def test_eleven_redirects() -> None:
 
 def test_redirect_to_nowhere() -> None:
     """A redirect to where no stream can be is rejected, with its reason and status."""
-    with pytest.raises(ResponseRejected, match=r"not with 'file' \(status 307\) \(http://example.com/builds\)") as raised:
+    with pytest.raises(
+        ResponseRejected, match=r"not with 'file' \(status 307\) \(http://example.com/builds\)"
+    ) as raised:
         played(redirect("file:///etc/passwd", 307)).open("")
     assert raised.value.status == 307
 

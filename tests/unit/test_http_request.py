@@ -56,7 +56,7 @@ def test_own_authorization_wins() -> None:
 
 
 def test_functions_are_called_for_each_request() -> None:
-    """url and headers may be functions; each request calls them anew."""
+    """Both url and headers may be functions; each request calls them anew."""
     urls = iter(["http://a.example/", "http://b.example/"])
     tokens = iter(["1", "2"])
     options = RequestOptions(lambda: next(urls), headers=lambda: {"X-Token": next(tokens)})
@@ -177,7 +177,7 @@ def test_method_after_a_redirect(method: str, status: int) -> None:
     headers = {"Content-Language": "en", "X-Own": "1"}
     request = request_for(method=method, body=None if method in ("GET", "HEAD") else b"x", headers=headers)
     redirected = request.redirected(status, "/new")
-    if method == "POST" and status in (301, 302, 303) or method not in ("GET", "HEAD") and status == 303:
+    if (method == "POST" and status in (301, 302)) or (method not in ("GET", "HEAD") and status == 303):
         assert (redirected.method, redirected.body, redirected.own_headers) == ("GET", None, {"X-Own": "1"})
     else:
         assert (redirected.method, redirected.body) == (method, request.body)

@@ -17,7 +17,7 @@ from sse_client.events import CommentEvent, ErrorEvent, MessageEvent, OpenEvent,
 from sse_client.listener import CloseEvent, HandlerErrorEvent, Listener
 from sse_client.reconnect import ReconnectPolicy
 from sse_client.source import EventSource
-from sse_client.testing import ScriptedConnector, Script, comment, event, hold, raw, signal, wait_for
+from sse_client.testing import Script, ScriptedConnector, comment, event, hold, raw, signal, wait_for
 
 LIMIT = 10.0
 
@@ -71,8 +71,8 @@ def test_handlers_get_the_events_of_their_type() -> None:
     listener.on_unhandled(lambda it: seen.append(("unhandled", it.data)))
     listener.on_open(lambda it: seen.append(type(it)))
     listener.on_error(lambda it: seen.append((type(it.error), it.delay is not None)))
-    listener.on_comment(lambda it: seen.append(it))
-    listener.on_close(lambda it: seen.append(it))
+    listener.on_comment(seen.append)
+    listener.on_close(seen.append)
     run(listener)
     assert seen == [
         OpenEvent,

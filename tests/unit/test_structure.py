@@ -13,14 +13,36 @@ import sse_client
 
 PACKAGE = Path(sse_client.__file__).parent
 ROOT = PACKAGE.parent
-MODULES = {
-    ".".join(path.relative_to(PACKAGE).with_suffix("").parts): path for path in sorted(PACKAGE.rglob("*.py"))
-}
+MODULES = {".".join(path.relative_to(PACKAGE).with_suffix("").parts): path for path in sorted(PACKAGE.rglob("*.py"))}
 TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in MODULES.items()}
 
 # These do no input or output: no socket, clock, thread or log.
-PURE = {"arguments", "errors", "events", "http_request", "http_response", "parser", "reconnect", "urls", "values", "version"}
-IMPURE = {"asyncio", "http.client", "io", "logging", "os", "select", "selectors", "socket", "ssl", "threading", "time", "urllib3"}
+PURE = {
+    "arguments",
+    "errors",
+    "events",
+    "http_request",
+    "http_response",
+    "parser",
+    "reconnect",
+    "urls",
+    "values",
+    "version",
+}
+IMPURE = {
+    "asyncio",
+    "http.client",
+    "io",
+    "logging",
+    "os",
+    "select",
+    "selectors",
+    "socket",
+    "ssl",
+    "threading",
+    "time",
+    "urllib3",
+}
 # Only these know the HTTP libraries.
 KNOW_URLLIB3 = {"connection", "pools", "requests_bridge"}
 KNOW_REQUESTS = {"requests_bridge"}
@@ -72,7 +94,7 @@ def test_top_level() -> None:
 def test_pure_modules(name: str) -> None:
     """A module that is to do no input or output imports nothing that does."""
     assert {module for module, level in imports(TREES[name]) if not level} & IMPURE == set()
-    assert {module for module in siblings(name)} <= PURE
+    assert siblings(name) <= PURE
 
 
 @pytest.mark.parametrize("name", sorted(MODULES))

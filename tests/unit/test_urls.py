@@ -55,7 +55,9 @@ def test_url_of_another_type() -> None:
         check_url(b"http://example.com/")  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("url", ["http://u:s3cret@h:s3cret/", "http://u:s3cret@[s3cret]/", "s3cret://s3cret/?s3cret"[7:]])
+@pytest.mark.parametrize(
+    "url", ["http://u:s3cret@h:s3cret/", "http://u:s3cret@[s3cret]/", "s3cret://s3cret/?s3cret"[7:]]
+)
 def test_wrong_urls_are_not_shown(url: str) -> None:
     """The error about a wrong URL does not quote it: it may hold a password."""
     with pytest.raises(ValueError) as raised:  # noqa: PT011 - any message, so long as it is discreet

@@ -1,0 +1,326 @@
+"""`RequestsConnector`: event streams over a ``requests.Session`` that the application already has.
+
+Example::
+
+    session = requests.Session()
+    session.auth = ("me", "secret")
+    with EventSource(RequestsConnector(session, "https://example.com/builds")) as source:
+        for event in source:
+            print(event.data)
+
+Rules of this file: what an answer means is decided in `exchange`, as over urllib3; here a
+request is sent through the session, and requests' exceptions end.
+"""
+
+from __future__ import annotations
+
+import http.client
+from collections.abc import Iterator, Mapping
+from typing import Any, Optional, cast
+
+from .arguments import check_timeout
+from .connection import Timeouts, Urllib3Connection
+from .connector import Connection, Connector
+from .cookies import Cookies
+from .errors import ConnectionFailed, ConnectionLost, EventSourceError
+from .exchange import Answer
+from .http_request import NO_JSON, HeadersOrFunction, Request, RequestOptions, UrlOrFunction
+from .http_response import is_redirect, joined_headers
+from .interrupt import Interrupter
+from .proxies import check_proxy
+from .session_twin import Interrupted, is_watched, twin_of
+from .urls import origin_of
+
+try:
+    import requests
+    from requests.cookies import RequestsCookieJar
+    from requests.structures import CaseInsensitiveDict
+    from urllib3 import exceptions as urllib3_errors
+except ImportError as error:
+    raise ImportError(
+        "RequestsConnector needs the requests package: pip install 'sse-client[requests]'", name="requests"
+    ) from error
+
+__all__ = ["RequestsConnector"]
+
+_FOREIGN_ERRORS = (requests.RequestException, urllib3_errors.HTTPError, http.client.HTTPException, OSError)
+
+
+class RequestsConnector(Connector):
+    """Lets an `EventSource` make its requests through a ``requests.Session``.
+
+    The session's login, headers, adapters, cookies, parameters, proxies, certificates,
+    retries and hooks all apply, as they are at each attempt. Statuses, types, redirects,
+    ``Retry-After`` and errors are treated as without requests.
+
+    - Headers: those given here win over the session's, and the session's over this
+      package's own. The headers that requests sends by default are not sent: a stream is
+      asked for as ``text/event-stream``, and not compressed. An ``Authorization`` given
+      here, in the URL too, also wins over the session's ``auth`` and over ``.netrc``.
+    - Redirects are followed by this package. To another origin goes nothing of the
+      session's but its proxies, its ``verify``, its hooks and the cookies of that host: no
+      headers, ``auth``, ``.netrc``, ``params`` or client certificate. (What an adapter
+      adds by itself, it adds everywhere.)
+    - A response hook that reads the body waits for its end: leave the streams out there.
+      Raising for a bad status is fine.
+    - The session is used in the thread that iterates, and never changed or closed. A
+      stream that was read to its end gives its connection back to the session's pool.
+
+    `EventSource.close` takes effect at once in every phase, with three exceptions that it
+    has to wait for: the look-up of a host name, and what the session does by itself without
+    a connection, which is the pause between its own retries (prefer the `ReconnectPolicy`
+    to a ``Retry`` with a back-off) and waiting for its full pool if that has ``pool_block``.
+    And an adapter that is not requests' own ``HTTPAdapter`` or a subclass (with requests
+    before 2.32.2: any) shows its socket to nobody: there, an attempt that has brought no
+    response ends when the time-outs are up, and ``response_timeout`` is the time-out of the
+    stream as well, in place of ``idle_timeout``. Choose these to be as long as you can wait.
+
+    Args:
+        session: The session.
+        url: An absolute ``http`` or ``https`` URL, or a function that returns one, called
+            before every attempt in the iterating thread. User and password in it are sent
+            as Basic authentication.
+        headers: Headers for this stream; or a function that returns them, called before
+            every attempt. If such a request is answered with 401, the function and the
+            request are tried once more at once.
+        method: The HTTP method.
+        body: The request's body, sent again with every attempt. A str is sent as UTF-8.
+        json: A value to send as a JSON body instead, with its Content-Type.
+        connect_timeout: Seconds to wait for a connection; None for no limit.
+        response_timeout: Seconds to wait, after the request, for each piece of the
+            response's head; None for no limit.
+        idle_timeout: Seconds without a single byte after which the connection is taken for
+            dead and made again; None for no limit.
+
+    Raises:
+        TypeError, ValueError: An argument is wrong; the message names it.
+    """
+
+    def __init__(
+        self,
+        session: requests.Session,
+        url: UrlOrFunction,
+        *,
+        headers: HeadersOrFunction = None,
+        method: str = "GET",
+        body: Any = None,
+        json: Any = NO_JSON,
+        connect_timeout: Optional[float] = 10.0,
+        response_timeout: Optional[float] = 60.0,
+        idle_timeout: Optional[float] = 300.0,
+    ) -> None:
+        if not isinstance(session, requests.Session):
+            raise TypeError(f"session must be a requests.Session, not {type(session).__name__}")
+        self._session = session
+        self._options = RequestOptions(url, headers=headers, method=method, body=body, json=json)
+        self._timeouts = Timeouts(
+            check_timeout("connect_timeout", connect_timeout),
+            check_timeout("response_timeout", response_timeout),
+            check_timeout("idle_timeout", idle_timeout),
+        )
+
+    def connection(self) -> Connection:
+        """See `Connector.connection`."""
+        return _RequestsConnection(self._options, self._timeouts, self._session)
+
+
+class _RequestsConnection(Urllib3Connection):
+    """One attempt over a session; see `Connection` and `Exchange` for what each method promises."""
+
+    def __init__(self, options: RequestOptions, timeouts: Timeouts, session: requests.Session) -> None:
+        super().__init__(options, timeouts, Cookies(), Interrupter(), cast("Any", None))
+        self._session = session
+        self._twin: requests.Session = twin_of(session, self._interrupter)
+        self._whole: Optional[requests.Response] = None
+        self._pieces: Optional[Iterator[bytes]] = None  # of a body that has no read1()
+        # Since the user's last word on where to go:
+        self._origin = ""
+        self._redirected = False
+        self._has_left = False  # a redirect has led to another origin
+
+    def _follow(self, request: Request) -> tuple[Request, Answer]:
+        self._origin = origin_of(request.url)
+        self._redirected = self._has_left = False
+        return super()._follow(request)
+
+    def _send(self, request: Request) -> Answer:
+        if self._interrupter.interrupted:
+            raise ConnectionFailed("the attempt was interrupted", url=self._url)
+        self._has_left = self._has_left or origin_of(request.url) != self._origin
+        try:
+            response = self._send_bare(request) if self._has_left else self._send_as_session(request)
+        except Interrupted as error:
+            raise ConnectionFailed("the attempt was interrupted", url=self._url) from error
+        except requests.HTTPError as error:  # from a hook of the user's that raises for bad statuses
+            if error.response is None:
+                raise self._not_sent(request, error) from error
+            response = error.response
+        except _FOREIGN_ERRORS as error:
+            raise self._not_sent(request, error) from error
+        self._redirected = True
+        self._opened_whole(response)
+        return Answer(response.status_code, joined_headers(response.headers.items()))
+
+    def _send_as_session(self, request: Request) -> requests.Response:
+        own = {name.lower() for name in request.own_headers}
+        # requests counts a login that does nothing as one: there is no other then.
+        auth = _unchanged if "authorization" in own else None
+        # The session's have become part of the first URL, and a redirect has brought its own.
+        params = dict.fromkeys(self._session.params or ()) if self._redirected else None
+        location = _Location()
+        hooks = self._session.hooks.get("response", [])
+        response = self._twin.request(
+            request.method,
+            request.url,
+            headers=_headers(request, own, self._session.headers),
+            data=request.body,
+            params=cast("Any", params),
+            auth=cast("Any", auth),
+            hooks={"response": [*([hooks] if callable(hooks) else hooks), location.hide]},
+            timeout=self._time_limits,
+            allow_redirects=False,
+            stream=True,
+        )
+        location.put_back(response)
+        return response
+
+    def _send_bare(self, request: Request) -> requests.Response:
+        """Send a request with nothing of the user's, as the rules for other origins want it."""
+        location = _Location()
+        cookies = RequestsCookieJar()
+        for cookie in self._session.cookies:
+            if cookie.domain:  # those that the program has set for no host in particular are sent to all
+                cookies.set_cookie(cookie)
+        prepared = requests.PreparedRequest()
+        prepared.prepare(
+            method=request.method,
+            url=request.url,
+            headers=_sendable(request.headers()),
+            data=request.body,
+            cookies=cookies,
+            hooks=self._session.hooks,
+        )
+        prepared.register_hook("response", location.hide)
+        settings = self._twin.merge_environment_settings(request.url, {}, True, None, None)
+        settings["cert"] = None
+        response = self._twin.send(prepared, timeout=self._time_limits, allow_redirects=False, **settings)
+        location.put_back(response)
+        return response
+
+    @property
+    def _time_limits(self) -> Any:
+        return (self._timeouts.connect, self._timeouts.response)
+
+    def _opened_whole(self, response: requests.Response) -> None:
+        raw = response.raw
+        self._whole = response
+        self._response = raw
+        if is_watched(raw):
+            self._interrupter.set_timeout(self._timeouts.idle)
+        else:
+            self._timeouts = self._timeouts._replace(idle=self._timeouts.response)
+            if self._interrupter.interrupted:
+                raise ConnectionFailed("the attempt was interrupted", url=self._url)
+        if response._content_consumed or not hasattr(raw, "read1"):
+            # A byte at a time where nothing better is known: late would be worse than slow.
+            self._pieces = response.iter_content(64 * 1024 if response._content_consumed else 1)
+
+    def read(self) -> bytes:
+        """See `Connection.read`."""
+        if self._pieces is None:
+            return super().read()
+        try:
+            return next(self._pieces, b"")
+        except _FOREIGN_ERRORS as error:
+            raise ConnectionLost(self._why_lost(_inner(error)), url=self._url) from error
+
+    def _discard(self) -> None:
+        response, self._whole = self._whole, None
+        self._response = self._pieces = None
+        if response is not None:
+            response.close()
+
+    def interrupt(self) -> None:
+        """See `Connection.interrupt`."""
+        super().interrupt()
+        raw = self._response
+        if raw is not None and not is_watched(raw):
+            try:
+                raw.shutdown()
+            except (AttributeError, OSError, RuntimeError, ValueError):
+                pass  # released or closed meanwhile, or nothing that has a socket
+
+    def _not_sent(self, request: Request, error: Exception) -> EventSourceError:
+        if isinstance(error, requests.exceptions.ProxyError):
+            self._note_proxy(request)
+        inner = _inner(error)
+        if inner is not error or not isinstance(error, requests.RequestException):
+            return self._failure(inner)
+        if isinstance(error, requests.ConnectTimeout):
+            return ConnectionFailed("no connection in time", url=self._url)
+        if isinstance(error, requests.ReadTimeout):
+            return ConnectionFailed("no response in time", url=self._url)
+        if isinstance(error, requests.ConnectionError):
+            return ConnectionFailed("no response: the connection failed", url=self._url)
+        return ConnectionFailed(f"requests could not make the request ({type(error).__name__})", url=self._url)
+
+    def _note_proxy(self, request: Request) -> None:
+        settings = self._twin.merge_environment_settings(request.url, {}, True, None, None)
+        named = requests.utils.select_proxy(request.url, settings["proxies"])
+        try:
+            self._proxy = check_proxy(named if named is None or "://" in named else f"http://{named}")
+        except ValueError:
+            pass  # it is not shown then
+
+
+class _Location:
+    """Keeps the ``Location`` of a redirect out of requests' sight while it looks.
+
+    Even when told not to follow a redirect, requests reads its whole body, however long
+    that is and takes.
+    """
+
+    def __init__(self) -> None:
+        self._hidden: Optional[str] = None
+
+    def hide(self, response: requests.Response, *_: Any, **__: Any) -> None:
+        if is_redirect(response.status_code):
+            self._hidden = response.headers.pop("Location", None)
+
+    def put_back(self, response: requests.Response) -> None:
+        if self._hidden is not None:
+            response.headers["Location"] = self._hidden
+
+
+def _unchanged(prepared: requests.PreparedRequest) -> requests.PreparedRequest:
+    return prepared
+
+
+def _headers(request: Request, own: set[str], of_session: Mapping[str, Any]) -> Any:
+    """Return what to add to the session's headers; None takes one of them away."""
+    defaults = requests.utils.default_headers()
+    headers: Any = CaseInsensitiveDict({"Last-Event-ID": None})
+    kept = set()
+    for name, value in of_session.items():
+        if defaults.get(name) == value:
+            headers[name] = None
+        else:
+            kept.add(name.lower())
+    for name, value in _sendable(request.headers()).items():
+        if name.lower() in own or name.lower() not in kept or name == "Last-Event-ID":
+            headers[name] = value
+    return headers
+
+
+def _sendable(headers: Mapping[str, str]) -> dict[str, str]:
+    # requests refuses white space at the beginning, which is no part of a header's value.
+    return {name: value.strip(" \t") for name, value in headers.items()}
+
+
+def _inner(error: Exception) -> Exception:
+    """Return the error of urllib3 or the system that an error of requests holds, or itself if it holds none."""
+    if isinstance(error, requests.RequestException):
+        error = next((arg for arg in error.args if isinstance(arg, Exception)), error)
+    if isinstance(error, urllib3_errors.MaxRetryError) and error.reason is not None:
+        error = error.reason
+    return error

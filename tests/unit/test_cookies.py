@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import time
+import warnings
+
+import pytest
+
+from sse_client.cookies import Cookies
+
+URL = "http://example.test/builds/stream"
+
+
+def after(*set_cookie: str, url: str = URL) -> Cookies:
+    """The cookies after one response from ``url``."""
+    cookies = Cookies()
+    cookies.store(url, [("Content-Type", "text/event-stream"), *(("Set-Cookie", value) for value in set_cookie)])
+    return cookies
+
+
+def test_without_cookies() -> None:
+    """Where no server has set a cookie, no header is sent."""
+    assert after().header(URL) is None
+
+
+def test_back_to_the_origin() -> None:
+    """What an origin has set goes back to it."""
+    assert after("session=abc; Path=/; HttpOnly", "node=7; Path=/").header(URL) == "session=abc; node=7"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://example.test:8080/builds/stream",
+        "https://example.test/builds/stream",
+        "http://other.test/builds/stream",
+        "http://api.example.test/builds/stream",
+    ],
+)
+def test_to_no_other_origin(url: str) -> None:
+    """No cookie goes to another port, scheme or host, not even within the domain that it names."""
+    assert after("session=abc; Path=/; Domain=example.test", "b=1").header(url) is None
+
+
+def test_not_for_another_host() -> None:
+    """A cookie that a server sets for a domain that is not its own is dropped."""
+    assert after("session=abc; Domain=other.test; Path=/").header(URL) is None
+
+
+def test_path() -> None:
+    """A cookie goes to the paths that it is for."""
+    cookies = after("here=1; Path=/builds", "there=1; Path=/other", "default=1")
+    assert cookies.header(URL) == "here=1; default=1"
+    assert cookies.header("http://example.test/other") == "there=1"
+
+
+def test_secure() -> None:
+    """A Secure cookie goes to an origin with TLS only."""
+    assert after("a=1; Secure").header(URL) is None
+    url = "https://example.test/"
+    assert after("a=1; Secure", url=url).header(url) == "a=1"
+
+
+def test_expiry() -> None:
+    """Max-Age is obeyed, and a cookie that is set again with Max-Age=0 is gone."""
+    cookies = after("short=1; Max-Age=1", "long=1; Max-Age=3600")
+    assert cookies.header(URL) == "short=1; long=1"
+    cookies.store(URL, [("set-cookie", "long=; Max-Age=0")])
+    assert cookies.header(URL) == "short=1"
+    now = time.time
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(time, "time", lambda: now() + 2)
+        assert cookies.header(URL) is None
+
+
+def test_overwriting() -> None:
+    """The latest value counts."""
+    cookies = after("session=abc")
+    cookies.store(URL, [("Set-Cookie", "session=def")])
+    assert cookies.header(URL) == "session=def"
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:8000/", "http://[::1]:8000/", "http://localhost/", "http://box/"])
+def test_hosts_without_a_domain(url: str) -> None:
+    """Addresses and single names, too, get their cookies back."""
+    assert after("session=abc; Path=/", url=url).header(url) == "session=abc"
+
+
+def test_a_server_that_sets_ever_new_cookies() -> None:
+    """However many cookies a server sets, a bounded number is kept."""
+    cookies = Cookies()
+    most = 0
+    for n in range(1000):
+        cookies.store(URL, [("Set-Cookie", f"c{n}=1")])
+        most = max(most, len((cookies.header(URL) or "").split(";")))
+    assert 1 < most <= 200
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "=",
+        ";",
+        "; Path=/",
+        "a",
+        "a=1; Max-Age=x",
+        "a=1; Max-Age=" + "9" * 5000,
+        "a=1; Expires=yesterday",
+        "a=1; Expires=Mon, 99 Foo 9999999 99:99:99 GMT",
+        "a=1; Version=x",
+        "a=1; Domain=",
+        "a=1; Domain=...; Path=\\",
+        'a="',
+        "\xff\xfe=\x80",
+        "a=\x00",
+        ";" * 10_000,
+        "a=" + "x" * 60_000,
+    ],
+)
+def test_hostile_values(value: str) -> None:
+    """Whatever a server sets, nothing is raised or warned of."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        cookies = after(value, "good=1; Path=/")
+        assert "good=1" in (cookies.header(URL) or "")
