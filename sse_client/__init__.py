@@ -10,6 +10,7 @@ Example::
 from __future__ import annotations
 
 from .connector import Connection, Connector, ResponseHead
+from .dispatch_queue import DispatchQueue
 from .errors import (
     CertificateRejected,
     ConnectionFailed,
@@ -20,6 +21,7 @@ from .errors import (
     StreamEnded,
 )
 from .events import CommentEvent, ErrorEvent, LifecycleEvent, MessageEvent, OpenEvent, ReadyState
+from .listener import CloseEvent, HandlerErrorEvent, Listener
 from .parser import DEFAULT_MAX_EVENT_SIZE, EventStreamParser, iter_events
 from .reconnect import ReconnectPolicy
 from .source import EventSource
@@ -28,17 +30,21 @@ from .version import __version__
 __all__ = [
     "DEFAULT_MAX_EVENT_SIZE",
     "CertificateRejected",
+    "CloseEvent",
     "CommentEvent",
     "Connection",
     "ConnectionFailed",
     "ConnectionLost",
     "Connector",
+    "DispatchQueue",
     "ErrorEvent",
     "EventSource",
     "EventSourceError",
     "EventStreamParser",
     "EventTooLarge",
+    "HandlerErrorEvent",
     "LifecycleEvent",
+    "Listener",
     "MessageEvent",
     "OpenEvent",
     "ReadyState",

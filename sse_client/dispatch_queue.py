@@ -10,13 +10,13 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Hashable
-from typing import Any, Callable, NamedTuple, Optional
+from typing import Any, Callable, Literal, NamedTuple, Optional, get_args
 
 from .arguments import check_count, check_number
 
 __all__ = ["DispatchQueue"]
 
-_KEEPS = ("all", "latest", "latest_per_type")
+Keep = Literal["all", "latest", "latest_per_type"]
 
 
 class _Call(NamedTuple):
@@ -57,11 +57,11 @@ class DispatchQueue:
         TypeError, ValueError: An argument is wrong; the message names it.
     """
 
-    def __init__(self, max_size: int = 1000, *, keep: str = "all") -> None:
+    def __init__(self, max_size: int = 1000, *, keep: Keep = "all") -> None:
         if check_count("max_size", max_size) is None:
             raise TypeError("max_size must be an int, not NoneType: the queue is bounded")
-        if keep not in _KEEPS:
-            raise ValueError(f"keep must be one of {', '.join(map(repr, _KEEPS))}, not {keep!r}")
+        if keep not in get_args(Keep):
+            raise ValueError(f"keep must be one of {', '.join(map(repr, get_args(Keep)))}, not {keep!r}")
         self._max_size = max_size
         self._keep = keep
 

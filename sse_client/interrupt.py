@@ -34,6 +34,7 @@ class Interrupter:
         # Guarded by the lock:
         self._handle: Optional[socket.socket] = None
         self._interrupted = False
+        self._process = os.getpid()
         # For the reading thread:
         self._watched: Any = None
 
@@ -96,7 +97,8 @@ class Interrupter:
         """Shut the watched socket down, and every one that is watched later. Any thread; never blocks or raises."""
         with self._lock:
             self._interrupted = True
-            if self._handle is not None:
+            # The child of a fork has the same connection, and it is the parent's.
+            if self._handle is not None and self._process == os.getpid():
                 try:
                     # Both directions: on Windows, the reading one alone does not wake a reader.
                     self._handle.shutdown(socket.SHUT_RDWR)

@@ -92,9 +92,7 @@ class EventStreamParser:
         self._feed(chunk, events, False)
         return events
 
-    def feed_with_comments(
-        self, chunk: Union[bytes, bytearray, memoryview]
-    ) -> list[Union[MessageEvent, CommentEvent]]:
+    def feed_with_comments(self, chunk: Union[bytes, bytearray, memoryview]) -> list[Union[MessageEvent, CommentEvent]]:
         """Do as `feed` does, and return the comments too, each in its place among the events.
 
         A comment is returned as soon as its own line has ended.
@@ -291,7 +289,9 @@ def iter_events(
     return _iterate(parser, iter(chunks))
 
 
-def _iterate(parser: EventStreamParser, chunks: Iterator[Union[bytes, bytearray, memoryview]]) -> Iterator[MessageEvent]:
+def _iterate(
+    parser: EventStreamParser, chunks: Iterator[Union[bytes, bytearray, memoryview]]
+) -> Iterator[MessageEvent]:
     for chunk in chunks:
         yield from parser.feed(chunk)
         if parser.error is not None:

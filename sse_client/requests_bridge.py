@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import http.client
 from collections.abc import Iterator, Mapping
-from typing import Any, Optional, cast
+from typing import Any, Optional, Union, cast
 
 from .arguments import check_timeout
 from .connection import Timeouts, Urllib3Connection
@@ -92,9 +92,15 @@ class RequestsConnector(Connector):
         idle_timeout: Seconds without a single byte after which the connection is taken for
             dead and made again; None for no limit.
 
+    Attributes:
+        repeatable: Whether the request may be made again without being asked for: the
+            method is GET or HEAD.
+
     Raises:
         TypeError, ValueError: An argument is wrong; the message names it.
     """
+
+    repeatable: bool
 
     def __init__(
         self,
@@ -103,7 +109,7 @@ class RequestsConnector(Connector):
         *,
         headers: HeadersOrFunction = None,
         method: str = "GET",
-        body: Any = None,
+        body: Union[bytes, str, None] = None,
         json: Any = NO_JSON,
         connect_timeout: Optional[float] = 10.0,
         response_timeout: Optional[float] = 60.0,
@@ -113,6 +119,7 @@ class RequestsConnector(Connector):
             raise TypeError(f"session must be a requests.Session, not {type(session).__name__}")
         self._session = session
         self._options = RequestOptions(url, headers=headers, method=method, body=body, json=json)
+        self.repeatable = self._options.method in ("GET", "HEAD")
         self._timeouts = Timeouts(
             check_timeout("connect_timeout", connect_timeout),
             check_timeout("response_timeout", response_timeout),
@@ -153,10 +160,10 @@ class _RequestsConnection(Urllib3Connection):
             raise ConnectionFailed("the attempt was interrupted", url=self._url) from error
         except requests.HTTPError as error:  # from a hook of the user's that raises for bad statuses
             if error.response is None:
-                raise self._not_sent(request, error) from error
+                raise self._not_sent(request, error) from _showable(error)
             response = error.response
         except _FOREIGN_ERRORS as error:
-            raise self._not_sent(request, error) from error
+            raise self._not_sent(request, error) from _showable(error)
         self._redirected = True
         self._opened_whole(response)
         return Answer(response.status_code, joined_headers(response.headers.items()))
@@ -232,7 +239,7 @@ class _RequestsConnection(Urllib3Connection):
         try:
             return next(self._pieces, b"")
         except _FOREIGN_ERRORS as error:
-            raise ConnectionLost(self._why_lost(_inner(error)), url=self._url) from error
+            raise ConnectionLost(self._why_lost(_inner(error)), url=self._url) from _showable(error)
 
     def _discard(self) -> None:
         response, self._whole = self._whole, None
@@ -315,6 +322,12 @@ def _headers(request: Request, own: set[str], of_session: Mapping[str, Any]) -> 
 def _sendable(headers: Mapping[str, str]) -> dict[str, str]:
     # requests refuses white space at the beginning, which is no part of a header's value.
     return {name: value.strip(" \t") for name, value in headers.items()}
+
+
+def _showable(error: Exception) -> Optional[Exception]:
+    """Return what may be the cause of an error of ours, which tracebacks show: requests quotes whole URLs."""
+    inner = _inner(error)
+    return None if isinstance(inner, requests.RequestException) else inner
 
 
 def _inner(error: Exception) -> Exception:

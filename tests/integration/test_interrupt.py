@@ -129,3 +129,12 @@ def test_set_timeout(interrupter: Interrupter, pair: tuple[socket.socket, socket
     interrupter.watch(pair[0])
     interrupter.set_timeout(2.0)
     assert pair[0].gettimeout() == 2.0
+
+
+def test_fork(interrupter: Interrupter, pair: tuple[socket.socket, socket.socket]) -> None:
+    """interrupt() in the child of a fork leaves the connection, which is the parent's, as it is."""
+    interrupter.watch(pair[0])
+    interrupter._process += 1  # what a child sees: another process made it
+    interrupter.interrupt()
+    pair[1].sendall(b"x")
+    assert pair[0].recv(1) == b"x"

@@ -45,8 +45,8 @@ def test_the_pool_is_used_and_not_closed(server: EventStreamServer, pool: urllib
     server.stream(event("a"))
     with EventSource(server.url, pool=pool, reconnect=AT_ONCE) as source:
         assert [item.data for item in source] == ["a"]
-    assert pool.request("GET", server.url).status == 204
     assert {request.connection for request in server.requests} == {1}
+    assert pool.request("GET", server.url).status == 204
 
 
 @pytest.mark.parametrize("framing", ["chunked", "close", "length"])
@@ -103,7 +103,7 @@ def test_a_blocking_pool_gets_its_connection_back(server: EventStreamServer, fir
         "break": lambda: server.stream(event("a"), event("lost"), hold()),
         "redirect": lambda: server.redirect("/b"),
         "renewed 401": lambda: server.respond(401, b"no"),
-        "rejected": lambda: server.stream(raw(b"sorry"), hold(), status=503),
+        "rejected": lambda: server.respond(503, b"sorry", {"Connection": "close"}),
         "cut": lambda: server.stream(event("a"), drop()),
         "idle": lambda: server.stream(event("a"), hold()),
         "garbage": lambda: server.stream(raw(b"no gzip at all"), hold(), headers={"Content-Encoding": "gzip"}),

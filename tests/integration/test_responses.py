@@ -17,16 +17,7 @@ from .support import AT_ONCE, Follower, data_of
 RETRIED = (408, 425, 429, 500, 502, 503, 504)
 FATAL = (201, 202, 206, 300, 305, 400, 401, 403, 404, 405, 406, 407, 410, 418, 451, 501, 505, 511, 599)
 
-KEPT_ALIVE_OR_CLOSED = [
-    pytest.param(False, id="kept alive"),
-    pytest.param(
-        True,
-        id="closed",
-        marks=pytest.mark.xfail(
-            strict=True, raises=OSError, reason="the body has been read to its end, and its socket is closed by then"
-        ),
-    ),
-]
+KEPT_ALIVE_OR_CLOSED = [pytest.param(False, id="kept alive"), pytest.param(True, id="closed")]
 
 
 def rejection_of(source: EventSource) -> ResponseRejected:

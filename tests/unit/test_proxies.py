@@ -36,7 +36,7 @@ def test_credentials_are_taken_apart() -> None:
     proxy = check_proxy("http://user:p%40ss@proxy.test:3128/")
     assert proxy is not None
     assert proxy.authorization == "Basic dXNlcjpwQHNz"
-    assert proxy.shown == "http://proxy.test:3128"
+    assert proxy.url == "http://proxy.test:3128"
     assert proxy.url.rstrip("/") == "http://proxy.test:3128"
     assert not proxy.is_socks
 
@@ -49,7 +49,7 @@ def test_socks(scheme: str) -> None:
     assert proxy.is_socks
     assert proxy.authorization is None
     assert SECRET in proxy.url
-    assert proxy.shown == f"{scheme}://proxy.test:1080"
+    assert proxy.url == f"{scheme}://proxy.test:1080"
 
 
 @pytest.mark.parametrize(("given", "socks"), [("SOCKS5://proxy.test:1", True), ("HTTP://proxy.test:1", False)])
@@ -115,7 +115,7 @@ def test_variables(monkeypatch: pytest.MonkeyPatch, name: str, case: Any, url: s
     """Each variable counts for its scheme, ALL_PROXY for both, in upper and lower case."""
     monkeypatch.setenv(case(name), "http://proxy.test:3128")
     proxy = environment_proxy(url)
-    assert (proxy.shown if proxy else None) == ("http://proxy.test:3128" if used else None)
+    assert (proxy.url if proxy else None) == ("http://proxy.test:3128" if used else None)
 
 
 @posix_only
@@ -135,7 +135,7 @@ def test_a_variable_without_a_scheme(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("https_proxy", "user:pass@proxy.test:3128")
     proxy = environment_proxy("https://example.test/")
     assert proxy is not None
-    assert (proxy.shown, proxy.authorization) == ("http://proxy.test:3128", "Basic dXNlcjpwYXNz")
+    assert (proxy.url, proxy.authorization) == ("http://proxy.test:3128", "Basic dXNlcjpwYXNz")
 
 
 @posix_only
