@@ -12,26 +12,18 @@ http.client, which knows how to read on and how to fail.
 
 from __future__ import annotations
 
-import http.client
-from typing import Any
+from .heads import BUFFER_SIZE, WholeHeadResponse
 
 __all__: list[str] = []
 
-_BUFFER_SIZE = 64 * 1024
 
-
-class DrainingResponse(http.client.HTTPResponse):
+class DrainingResponse(WholeHeadResponse):
     """The ``response_class`` for http.client's connections and, so, for urllib3's."""
-
-    def __init__(self, sock: Any, *args: Any, **kwargs: Any) -> None:
-        super().__init__(sock, *args, **kwargs)
-        self.fp.close()
-        self.fp = sock.makefile("rb", _BUFFER_SIZE)
 
     def read1(self, n: int = -1) -> bytes:
         """Wait for at least one byte and return what has arrived, ``n`` bytes at the most."""
-        between_chunks = self.chunked and not self.chunk_left  # type: ignore[attr-defined]
-        if between_chunks and self.fp is not None and (n < 0 or n >= _BUFFER_SIZE):
+        between_chunks = self.chunked and not self.chunk_left and self._method != "HEAD"  # type: ignore[attr-defined]
+        if between_chunks and self.fp is not None and (n < 0 or n >= BUFFER_SIZE):
             chunks = self._take_whole_chunks()
             if chunks:
                 return chunks
@@ -42,7 +34,7 @@ class DrainingResponse(http.client.HTTPResponse):
         chunks = []
         taken = 0
         # http.client leaves the line ending behind a chunk to the next read; so it is here.
-        start = 2 if self.chunk_left == 0 else 0  # type: ignore[has-type]
+        start = 2 if self.chunk_left == 0 else 0
         while True:
             data = buffered.find(b"\r\n", start) + 2
             try:

@@ -20,6 +20,7 @@ from .connector import Connector
 from .cookies import Cookies
 from .errors import CertificateRejected, ConnectionFailed, ConnectionLost, EventSourceError, ResponseRejected
 from .exchange import Answer, Exchange
+from .heads import HeadCutOff
 from .http_request import Request, RequestOptions
 from .http_response import joined_headers, status_text
 from .interrupt import Interrupter
@@ -61,6 +62,7 @@ class Urllib3Connector(Connector):
         trust_env: bool,
         ssl_context: Optional[ssl.SSLContext],
     ) -> None:
+        self.is_repeatable = options.is_repeatable
         self._options = options
         self._timeouts = timeouts
         self._proxy = proxy
@@ -77,8 +79,12 @@ class Urllib3Connector(Connector):
 
     def close(self) -> None:
         """See `Connector.close`."""
-        for pool in list(self._pools.values()):
-            pool.clear()
+        for manager in list(self._pools.values()):
+            for key in manager.pools.keys():
+                pool = manager.pools.get(key)
+                if pool is not None:
+                    pool.close()
+            manager.clear()
 
     def proxy_for(self, url: str) -> Optional[Proxy]:
         """Return the proxy for a request to this URL. Raises ValueError if the environment names none that is one."""
@@ -149,7 +155,7 @@ class Urllib3Connection(Exchange):
             )
             self._opened(response)
         except _FOREIGN_ERRORS as error:
-            raise self._failure(error) from error
+            raise self._failure(error) from _without_connections(error)
         self._cookies.store(request.url, response.headers.items())
         return Answer(response.status, joined_headers(response.headers.items()))
 
@@ -162,7 +168,7 @@ class Urllib3Connection(Exchange):
         try:
             return self._response.read1(_READ_SIZE, decode_content=True)
         except _FOREIGN_ERRORS as error:
-            raise ConnectionLost(self._why_lost(error), url=self._url) from error
+            raise ConnectionLost(self._why_lost(error), url=self._url) from _without_connections(error)
 
     def _limit_waiting(self, seconds: float) -> None:
         self._interrupter.set_timeout(seconds)
@@ -215,6 +221,8 @@ class Urllib3Connection(Exchange):
             return "no connection: all of the pool's are in use"
         if isinstance(cause, http.client.RemoteDisconnected):
             return "the server closed the connection without a response"
+        if isinstance(cause, HeadCutOff):
+            return "the server broke off in the middle of its answer"
         if isinstance(cause, http.client.HTTPException):
             return f"the response is garbled ({type(cause).__name__})"
         if isinstance(cause, ssl.SSLError):
@@ -273,6 +281,17 @@ def _innermost(error: BaseException) -> BaseException:
         if inner is None:
             return error
         error = inner
+
+
+def _without_connections(error: BaseException) -> BaseException:
+    """Return one of urllib3's errors without the pools and connections that it, and its causes, keep alive."""
+    link: Optional[BaseException] = error
+    while link is not None:
+        for name in ("pool", "conn"):
+            if name in vars(link):
+                vars(link)[name] = None
+        link = link.__cause__ or link.__context__
+    return error
 
 
 def _words(error: BaseException) -> str:

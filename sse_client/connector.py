@@ -76,7 +76,14 @@ class Connection(ABC):
 
 
 class Connector(ABC):
-    """Where the connections of one `EventSource` come from."""
+    """Where the connections of one `EventSource` come from.
+
+    Attributes:
+        is_repeatable: Whether what it asks for may be asked again without harm. If not, an
+            `EventSource` does not reconnect unless it is told to.
+    """
+
+    is_repeatable: bool = True
 
     @abstractmethod
     def connection(self) -> Connection:
@@ -90,4 +97,4 @@ class Connector(ABC):
         woken.wait(delay)
 
     def close(self) -> None:  # noqa: B027 - empty on purpose: most connectors hold nothing between attempts
-        """Give back what is kept between connections. Called when the source is closed for good."""
+        """Give back what is kept between connections. Called when a loop ends, and by `EventSource.close`."""

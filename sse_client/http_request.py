@@ -123,6 +123,11 @@ class RequestOptions:
         self._body, self._type = _check_body(body, json)
 
     @property
+    def is_repeatable(self) -> bool:
+        """Whether the method is one that is safe to repeat without asking (RFC 9110, section 9.2.1)."""
+        return self.method in ("GET", "HEAD")
+
+    @property
     def headers_are_renewable(self) -> bool:
         """Whether asking again may bring other headers, such as a fresh token."""
         return callable(self._headers)

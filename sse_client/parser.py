@@ -6,12 +6,14 @@ obeys. A parser serves one connection and does no I/O.
 
 Why it is fast: a chunk becomes whole lines in one go (one search, one decoding, one
 split), so that the work per line is one test and one append. Only what lies behind the
-last line ending is carried over, as bytes, so that no character is ever cut in two.
+last line ending is carried over, as bytes, so that no character is ever cut in two. Large
+chunks, long lines and nearness to the size limit leave that course for `_feed_much`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Any, Optional, Union
 
 from .arguments import check_last_event_id, check_size
@@ -24,9 +26,15 @@ DEFAULT_MAX_EVENT_SIZE = 64 * 1024 * 1024
 """64 MiB: more than any well-meant event, and little enough for a small machine."""
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_LINE_FEED, _CARRIAGE_RETURN = 10, 13
-_LONG_LINE = 4096
-_MANY_LINES = 1024
+_MUCH = 4096  # bytes: above, what costs is copying them; below, the number of calls
+_LONGEST_ACCOUNT = 256 * 1024  # bytes that may come before sizes are added up, and small pieces joined
+
+# "Streams must be decoded using the UTF-8 decode algorithm." Python's "replace" makes one
+# U+FFFD of each maximal subpart, as the Encoding Standard does.
+_decode = partial(str, encoding="utf-8", errors="replace")
+
+# MessageEvent's own __init__ would be a fifth of the time that an event takes here.
+_new_message_event = partial(MessageEvent.__new__, MessageEvent)
 
 
 class EventStreamParser:
@@ -71,14 +79,16 @@ class EventStreamParser:
         self._type = ""
         self._data: list[str] = []
         self._id = last_event_id
-        self._joined = 0  # leading items of the data that are many lines made one
+        self._joined = 0  # so many leading items of the data have been counted, and are many lines made one
+        self._joined_size = 0  # what they count, if there are any
 
         # Of the bytes: what the chunks so far have left over.
-        self._at_start = True
-        self._start = b""  # a byte order mark that may still be growing
-        self._skip_line_feed = False  # the last chunk ended with a carriage return
-        self._unfinished: Union[bytes, bytearray] = b""  # what lies behind the last line ending
-        self._held = 0  # at least what counts against the limit
+        self._optional = _BYTE_ORDER_MARK  # is left out if the stream goes on with it
+        self._begun = b""  # what has come of that
+        self._pieces: list[Union[bytes, bytearray, memoryview]] = []  # the line that has not ended yet
+
+        self._room = 0  # no limit can be met before so many bytes more; below zero: add up and see
+        self._comments = False  # whether they are wanted
 
     def feed(self, chunk: Union[bytes, bytearray, memoryview]) -> list[MessageEvent]:
         """Take the next bytes of the stream and return the events that they complete, in order.
@@ -88,175 +98,209 @@ class EventStreamParser:
                 That call has set `error` and returned the events before it.
             TypeError: The chunk is not bytes.
         """
-        events: list[MessageEvent] = []
-        self._feed(chunk, events, False)
-        return events
+        if type(chunk) is not bytes:
+            chunk = bytes(memoryview(chunk))  # unlike bytes(chunk), refuses str and int
+        if self._optional:
+            chunk = self._without_optional(chunk)
+        if 13 in chunk:  # a carriage return; looking for the number costs a fifth of looking for bytes
+            chunk = self._with_line_feeds_only(chunk)
+        size = len(chunk)
+        self._room = room = self._room - size
+        if room < 0 or size > _MUCH:
+            return self._feed_much(chunk)
+
+        pieces = self._pieces
+        if 10 not in chunk:  # a line feed
+            if chunk:
+                pieces.append(chunk)
+            return []
+        lines, _, unfinished = chunk.rpartition(b"\n")
+        if pieces:
+            pieces.append(lines)
+            lines = b"".join(pieces)
+            pieces.clear()
+            if len(lines) > 2 * _MUCH:  # then the pieces were a long line
+                pieces.append(unfinished)
+                return self._interpret_one_by_one(lines, len(lines))
+        if unfinished:
+            pieces.append(unfinished)
+        # A line feed never lies inside a UTF-8 sequence: whole lines can be decoded on their own.
+        try:
+            text = lines.decode()
+        except UnicodeDecodeError:
+            text = _decode(lines)
+        return self._interpret(text.split("\n"))
 
     def feed_with_comments(self, chunk: Union[bytes, bytearray, memoryview]) -> list[Union[MessageEvent, CommentEvent]]:
         """Do as `feed` does, and return the comments too, each in its place among the events.
 
         A comment is returned as soon as its own line has ended.
         """
-        events: list[Union[MessageEvent, CommentEvent]] = []
-        self._feed(chunk, events, True)
+        self._comments = True
+        try:
+            events: list[Any] = self.feed(chunk)
+        finally:
+            self._comments = False
         return events
 
     # Bytes to whole lines (9.2.5) -------------------------------------------------------
 
-    def _feed(self, chunk: Union[bytes, bytearray, memoryview], events: list[Any], comments: bool) -> None:
-        if self.error is not None:
-            raise self.error
-        if type(chunk) is not bytes:
-            chunk = bytes(memoryview(chunk))  # unlike bytes(chunk), refuses str and int
-        if self._at_start:
-            chunk = self._without_byte_order_mark(chunk)
-        if self._skip_line_feed or _CARRIAGE_RETURN in chunk:
-            chunk = self._with_line_feeds_only(chunk)
-        self._held += len(chunk)
-
-        end = chunk.rfind(b"\n") + 1
-        if not end:
-            self._keep_unfinished(chunk)
-            return
-        lines = self._unfinished
-        lines += chunk[:end]
-        self._unfinished = chunk[end:]
-
-        if self._held > self._limit:
-            self._interpret_checked(lines, events, comments)
-        elif len(lines) > _LONG_LINE and lines.count(b"\n") * _LONG_LINE < len(lines):
-            self._interpret_long(lines, events, comments)
-        else:
-            # A line feed never lies inside a UTF-8 sequence: whole lines decode on their own.
-            texts = _decode(lines).split("\n")
-            texts.pop()
-            self._interpret(texts, events, comments)
-        if not self._data:
-            self._held = len(self._unfinished)
-        elif len(self._data) > self._joined + _MANY_LINES:
-            self._join_data()
-
-    def _keep_unfinished(self, chunk: bytes) -> None:
-        self._unfinished += chunk
-        if type(self._unfinished) is bytes and len(self._unfinished) > _LONG_LINE:
-            self._unfinished = bytearray(self._unfinished)  # grows in place: each byte is copied once
-        if self._held > self._limit:
-            self._check_size(len(self._unfinished), self._data_size())
-
-    def _without_byte_order_mark(self, chunk: bytes) -> bytes:
+    def _without_optional(self, chunk: bytes) -> bytes:
         # "The UTF-8 decode algorithm strips one leading UTF-8 Byte Order Mark (BOM), if any."
-        start = self._start + chunk
-        if len(start) < len(_BYTE_ORDER_MARK) and _BYTE_ORDER_MARK.startswith(start):
-            self._start = start
+        chunk = self._begun + chunk
+        if len(chunk) < len(self._optional) and self._optional.startswith(chunk):
+            self._begun = chunk
             return b""
-        self._at_start = False
-        return start.removeprefix(_BYTE_ORDER_MARK)
+        chunk = chunk.removeprefix(self._optional)
+        self._optional = self._begun = b""
+        return chunk
 
     def _with_line_feeds_only(self, chunk: bytes) -> bytes:
         # "Lines must be separated by either a U+000D U+000A (CRLF) character pair, a single
         # U+000A (LF) character, or a single U+000D (CR) character." A CR ends its line
         # without waiting for what may follow; an LF that does follow belongs to it.
-        if self._skip_line_feed and chunk:
-            self._skip_line_feed = False
-            chunk = chunk.removeprefix(b"\n")
-        if chunk:
-            self._skip_line_feed = chunk[-1] == _CARRIAGE_RETURN
+        if chunk.endswith(b"\r"):
+            self._optional = b"\n"
         return chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
-    def _interpret_long(self, lines: Union[bytes, bytearray], events: list[Any], comments: bool) -> None:
-        # A long line costs what copying it costs. Decoding its value where it lies, instead of
-        # decoding, splitting and stripping the lot, saves two copies of three.
-        with memoryview(lines) as view:
-            start = 0
-            while start < len(lines):
-                end = lines.find(b"\n", start)
-                if lines.startswith(b"data: ", start):
-                    self._field("data", _decode(view[start + 6 : end]))
-                else:
-                    self._interpret([_decode(view[start:end])], events, comments)
-                start = end + 1
+    def _feed_much(self, chunk: bytes) -> list[Any]:
+        # The same as the rest of feed(), with fewer copies, and with the limit in view.
+        if self.error is not None:
+            raise self.error
+        events: list[Any] = []
+        pieces = self._pieces
+        stop = chunk.rfind(b"\n")
+        if stop < 0:
+            pieces.append(chunk)
+        else:
+            view = memoryview(chunk)
+            unfinished = view[stop + 1 :]
+            lines = chunk
+            if pieces:
+                lines = b"".join([*pieces, view[:stop]])
+                stop = len(lines)
+                pieces.clear()
+            if unfinished:  # a view saves a copy, and is good if it keeps little else alive
+                pieces.append(unfinished if len(unfinished) > len(chunk) // 2 else bytes(unfinished))
+            if self._is_near_limit(stop + len(unfinished)) or lines.find(b"\n", stop // 2, stop // 2 + _MUCH) < 0:
+                events = self._interpret_one_by_one(lines, stop)
+            else:
+                events = self._interpret(_decode(memoryview(lines)[:stop]).split("\n"))
+        if self._room < 0:
+            self._take_account()
+        return events
 
-    def _interpret_checked(self, lines: Union[bytes, bytearray], events: list[Any], comments: bool) -> None:
-        # Line by line, so that the limit is met at the same byte however the bytes were cut.
-        size = self._data_size()
-        for line in lines.split(b"\n")[:-1]:
-            if not self._check_size(len(line), size):
-                return
-            count = len(self._data)
-            self._interpret([_decode(line)], events, comments)
-            if len(self._data) > count:
-                size += len(self._data[-1]) + 1
-            elif not self._data:
-                size = 0
-        self._check_size(len(self._unfinished), size)
-        self._held = len(self._unfinished) + size
+    def _interpret_one_by_one(self, lines: bytes, stop: int) -> list[Any]:
+        # For lines that are long: what they cost is copying them, and each is copied once here.
+        # And for lines near the limit, so that it is met at the same byte however they were cut.
+        events: list[Any] = []
+        is_near_limit = self._is_near_limit(stop)
+        view = memoryview(lines)
+        start = 0
+        while start <= stop:
+            end = lines.find(b"\n", start, stop)
+            if end < 0:
+                end = stop
+            if is_near_limit and end - start + self._data_size() > self._limit:
+                self._set_error()
+                break
+            if lines.startswith(b"data: ", start, end):
+                # The rule for data is applied to the line without its value, then this is put in.
+                self._interpret(["data: "])
+                self._data[-1] = _decode(view[start + 6 : end])
+            else:
+                events += self._interpret([_decode(view[start:end])])
+            start = end + 1
+        return events
+
+    # The limit and the memory -----------------------------------------------------------
+
+    def _is_near_limit(self, size: int) -> bool:
+        return self._room < 0 and self._data_size() + size > self._limit
+
+    def _take_account(self) -> None:
+        if len(self._pieces) > 1:
+            line = self._pieces[0]
+            if not isinstance(line, bytearray):
+                line = bytearray(line)  # grows in place: each byte is copied once
+            for piece in self._pieces[1:]:
+                line += piece
+            self._pieces = [line]
+        size = sum(map(len, self._pieces)) + self._data_size()
+        self._room = min(self._limit - size, _LONGEST_ACCOUNT)
+        if self._room < 0 or self.error is not None:
+            self._set_error()
 
     def _data_size(self) -> int:
-        return sum(map(len, self._data)) + len(self._data)
+        if not self._joined:
+            self._joined_size = 0
+        new = self._data[self._joined :]
+        if new:
+            # Joined, so that millions of short lines do not take a str each until their event ends.
+            self._data[self._joined :] = ["\n".join(new)]
+            self._joined_size += len(self._data[-1]) + 1
+            self._joined += 1
+        return self._joined_size
 
-    def _check_size(self, line_size: int, data_size: int) -> bool:
-        if line_size + data_size > self._limit:
-            self.error = EventTooLarge(url=self._origin, limit=self._limit)
-        return self.error is None
-
-    def _join_data(self) -> None:
-        # Keeps millions of short data lines from costing a str each until their event ends.
-        self._data[self._joined :] = ["\n".join(self._data[self._joined :])]
-        self._joined += 1
+    def _set_error(self) -> None:
+        self._room = -1
+        self.error = self.error or EventTooLarge(url=self._origin, limit=self._limit)
 
     # Lines to events (9.2.6) ------------------------------------------------------------
 
-    def _interpret(self, lines: list[str], events: list[Any], comments: bool) -> None:
+    def _interpret(self, lines: list[str]) -> list[Any]:
+        events: list[Any] = []
         data = self._data
         for line in lines:
-            # The test that most lines of most streams pass, and the cheapest one that there
-            # is: removeprefix() returns the very same object if there was nothing to remove.
+            # The usual spelling of the usual fields first: removeprefix() is the cheapest test
+            # that there is, since it returns the very same object if there is nothing to remove.
             value = line.removeprefix("data: ")
-            if value is not line:
-                data.append(value)
-            elif not line:
-                # "If the line is empty (a blank line): dispatch the event"
-                self.last_event_id = self._id
-                if data:
-                    # "If the data buffer is an empty string, set the data buffer and the event
-                    # type buffer to the empty string and return." One empty data line is not
-                    # that: it has put a line feed there, which is then taken off again.
-                    text = data[0] if len(data) == 1 else "\n".join(data)
-                    events.append(MessageEvent(self._type or "message", text, self._id, self._origin))
-                    data.clear()
-                    self._joined = 0
-                self._type = ""
-            elif line[0] == ":":
-                # "If the line starts with a U+003A COLON character (:): ignore the line."
-                if comments:
-                    events.append(CommentEvent(line[1:]))
-            else:
-                # "If value starts with a U+0020 SPACE character, remove it from value."
-                name, _, value = line.partition(":")
-                self._field(name, value.removeprefix(" "))
+            if value is line:
+                if not line:
+                    # "If the line is empty (a blank line): dispatch the event"
+                    self.last_event_id = self._id
+                    if data:
+                        # "If the data buffer is an empty string, set the data buffer and the
+                        # event type buffer to the empty string and return." One empty data line is
+                        # not that: it has put a line feed there, which is then taken off again.
+                        event = _new_message_event()
+                        event.type = self._type or "message"
+                        event.data = "\n".join(data)
+                        event.last_event_id = self._id
+                        event.origin = self._origin
+                        events.append(event)
+                        data.clear()
+                        self._joined = 0
+                    self._type = ""
+                    continue
+                if (value := line.removeprefix("id: ")) is not line:
+                    name = "id"
+                elif (value := line.removeprefix("event: ")) is not line:
+                    name = "event"
+                elif line[0] == ":":
+                    # "If the line starts with a U+003A COLON character (:): ignore the line."
+                    if self._comments:
+                        events.append(CommentEvent(line[1:]))
+                    continue
+                else:
+                    # "If value starts with a U+0020 SPACE character, remove it from value."
+                    name, _, value = line.partition(":")
+                    value = value.removeprefix(" ")
 
-    def _field(self, name: str, value: str) -> None:
-        if name == "data":
-            self._data.append(value)
-        elif name == "event":
-            self._type = value
-        elif name == "id":
-            # "If the field value does not contain U+0000 NULL, then set the last event ID
-            # buffer to the field value. Otherwise, ignore the field."
-            if "\0" not in value:
-                self._id = value
-        elif name == "retry" and value.isascii() and value.isdigit():
-            # float(), not int(): it takes any number of digits, in linear time.
-            self.reconnection_time = float(value) / 1000
-
-
-def _decode(lines: Union[bytes, bytearray, memoryview]) -> str:
-    # "Streams must be decoded using the UTF-8 decode algorithm." Python's "replace" makes one
-    # U+FFFD of each maximal subpart, as the Encoding Standard does; "strict" is faster.
-    try:
-        return str(lines, "utf-8")
-    except UnicodeDecodeError:
-        return str(lines, "utf-8", "replace")
+                if name == "event":
+                    self._type = value
+                elif name == "id":
+                    # "If the field value does not contain U+0000 NULL, then set the last event ID
+                    # buffer to the field value. Otherwise, ignore the field."
+                    if "\0" not in value:
+                        self._id = value
+                elif name == "retry" and value.isascii() and value.isdigit():
+                    # float(), not int(): it takes any number of digits, in linear time.
+                    self.reconnection_time = float(value) / 1000
+                if name != "data":
+                    continue
+            data.append(value)
+        return events
 
 
 def iter_events(

@@ -56,7 +56,7 @@ class _WatchedHTTPConnection(_Watched):
             found = socket.getaddrinfo(self._dns_host.strip("[]"), self.port, 0, socket.SOCK_STREAM)
         except (socket.gaierror, UnicodeError) as failure:
             raise urllib3_errors.NameResolutionError(self.host, self, failure) from failure  # type: ignore[arg-type]
-        failures = []
+        last: Exception = OSError("the host name has no address")
         for family, kind, protocol, _, address in found:
             sock = None
             try:
@@ -69,10 +69,9 @@ class _WatchedHTTPConnection(_Watched):
             except OSError as failure:
                 if sock is not None:
                     sock.close()
-                failures.append(failure)
+                last = failure.with_traceback(None)  # whose frame is this one: a cycle
             else:
                 return sock
-        last = failures[-1]
         if isinstance(last, socket.timeout):
             raise urllib3_errors.ConnectTimeoutError(self, "timed out") from last
         raise urllib3_errors.NewConnectionError(self, str(last)) from last

@@ -309,7 +309,7 @@ def _headers(request: Request, own: set[str], of_session: Mapping[str, Any]) -> 
     headers: Any = CaseInsensitiveDict({"Last-Event-ID": None})
     kept = set()
     for name, value in of_session.items():
-        if defaults.get(name) == value:
+        if name in defaults and defaults[name] == value:
             headers[name] = None
         else:
             kept.add(name.lower())

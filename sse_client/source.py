@@ -128,9 +128,7 @@ class EventSource:
         }
         if isinstance(url, Connector):
             _refuse_settings({**request_settings, **transport_settings})
-        if reconnect is _BY_METHOD:
-            reconnect = ReconnectPolicy() if method in ("GET", "HEAD") else None
-        elif reconnect is not None and not isinstance(reconnect, ReconnectPolicy):
+        if reconnect not in (_BY_METHOD, None) and not isinstance(reconnect, ReconnectPolicy):
             raise TypeError(f"reconnect must be a ReconnectPolicy or None, not {type(reconnect).__name__}")
 
         # Settings, never changed.
@@ -139,6 +137,8 @@ class EventSource:
         else:
             self._connector = make_connector(RequestOptions(url, **request_settings), **transport_settings)
         self._policy: Optional[ReconnectPolicy] = reconnect
+        if reconnect is _BY_METHOD:
+            self._policy = ReconnectPolicy() if self._connector.is_repeatable else None
         self._max_event_size = check_size("max_event_size", max_event_size)
         if not callable(random):
             raise TypeError(f"random must be a function that returns a number, not {type(random).__name__}")
@@ -277,7 +277,7 @@ class EventSource:
                 try:
                     error = yield from self._follow(connection, comments)
                 except EventSourceError as failure:
-                    error = failure
+                    error = _without_frames(failure)
                 finally:
                     self._end_attempt(connection)
                 if self._closed:
@@ -293,12 +293,15 @@ class EventSource:
                 if delay is None:
                     self._set_ready_state(ReadyState.CLOSED)
                     yield ErrorEvent(error, None, self._attempt)
-                    raise error
+                    try:
+                        raise error
+                    finally:
+                        del error  # its traceback has this frame: a cycle
                 _log.log(
                     logging.INFO if isinstance(error, StreamEnded) else logging.WARNING,
                     "%s; again in %.1f s", error, delay,
                 )  # fmt: skip
-                yield ErrorEvent(_without_frames(error), delay, self._attempt)
+                yield ErrorEvent(error, delay, self._attempt)
                 self._connector.wait(delay, self._woken)
         finally:
             self._leave_loop()
@@ -361,8 +364,7 @@ class EventSource:
     def _leave_loop(self) -> None:
         with self._lock:
             self._looping = False
-            if self._closed:
-                self._connector.close()
+        self._connector.close()
 
     def _begin_attempt(self) -> Optional[Connection]:
         with self._lock:
@@ -394,7 +396,7 @@ def _refuse_settings(settings: dict[str, Any]) -> None:
 
 
 def _without_frames(error: BaseException) -> Any:
-    """Return an error that is kept as a value without what its traceback would keep alive: sockets, buffers."""
+    """Return an error without the frames of its traceback, which would keep sockets and buffers alive."""
     link: Optional[BaseException] = error
     while link is not None:
         link.__traceback__ = None

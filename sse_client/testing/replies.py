@@ -30,7 +30,7 @@ def stream_reply(
     steps = as_steps(script)
     pairs = header_pairs(headers)
     check_framing(framing)
-    length = _length(steps, encoding, cut=cut_after is not None)
+    length = _length(steps if framing == "length" else (), encoding, cut=cut_after is not None)
 
     def reply(exchange: Exchange) -> None:
         exchange.send_head(

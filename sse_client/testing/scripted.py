@@ -45,7 +45,7 @@ class ScriptedConnector(Connector):
         delays: The delays that were asked for between attempts, in seconds. None was waited.
         last_event_ids: The last event ID that each attempt asked from.
         open_connections: How many connections are opened and not released.
-        closed: Whether the source was closed for good.
+        closed: Whether what is kept between connections has been given back: a loop has ended.
     """
 
     delays: list[float]
@@ -125,7 +125,7 @@ class ScriptedConnector(Connector):
         self.delays.append(delay)
 
     def close(self) -> None:
-        """Write down that the source was closed. For the source."""
+        """Write it down. For the source."""
         self.closed = True
 
 

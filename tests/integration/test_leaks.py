@@ -77,12 +77,7 @@ def test_100_rounds_of_close_from_another_thread(server: EventStreamServer) -> N
     "name",
     [
         "reset",
-        pytest.param(
-            "rejected",
-            marks=pytest.mark.xfail(
-                strict=True, reason="the error's traceback holds the source and its idle connection"
-            ),
-        ),
+        "rejected",
         "garbled",
         "hung up",
         "redirected",
@@ -154,7 +149,6 @@ def test_break_or_a_lost_reference_frees_the_connection(
         assert len(after) <= 1
 
 
-@pytest.mark.xfail(strict=True, reason="the pool keeps the connection for as long as there is the source")
 @pytest.mark.parametrize("how", ["reconnect=None", "rejected", "break while waiting"])
 def test_a_loop_that_is_over_keeps_no_idle_connection(server: EventStreamServer, how: str) -> None:
     """Once the loop is over the server sees the disconnection, though nobody has closed the source."""

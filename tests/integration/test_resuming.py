@@ -140,7 +140,6 @@ def test_a_stream_cut_after_each_of_its_bytes(server: EventStreamServer, framing
         assert asked_from == ("3" if block_of_only_an_id else None if cleared else ids[len(expected)]), count
 
 
-@pytest.mark.xfail(strict=True, reason="http.client takes the end of the connection for the end of the head")
 def test_a_head_cut_after_each_of_its_bytes(server: EventStreamServer) -> None:
     """A head that breaks off anywhere is a failed attempt, and the next attempt gets the stream."""
     head = HEAD + b"Connection: close\r\n\r\n"

@@ -102,18 +102,7 @@ def test_no_secret_is_shown(server: EventStreamServer, caplog: pytest.LogCapture
     assert_discreet("\n".join(f"{record.getMessage()} {record.exc_text} {record.__dict__}" for record in records))
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(
-            name,
-            marks=[pytest.mark.xfail(strict=True, reason="urllib3.connection warns of the headers, with the whole URL")]
-            if name == "header without an end"
-            else [],
-        )
-        for name in FAILURES
-    ],
-)
+@pytest.mark.parametrize("name", list(FAILURES))
 def test_no_secret_reaches_anybodys_warnings(
     server: EventStreamServer, caplog: pytest.LogCaptureFixture, name: str
 ) -> None:

@@ -1,0 +1,1 @@
+"""Programs that users would write, for the type checkers to read."""
