@@ -6,6 +6,7 @@ Rules of this file: strings in, strings out; nothing is looked up and nothing is
 from __future__ import annotations
 
 import base64
+import ipaddress
 from typing import Optional
 from urllib.parse import SplitResult, unquote_to_bytes, urlsplit
 
@@ -29,6 +30,8 @@ def check_url(url: str) -> str:
     try:
         parts = urlsplit(url)
         port = parts.port
+        if "[" in parts.netloc:
+            ipaddress.IPv6Address(parts.hostname or "")
     except ValueError as error:
         raise ValueError(f"url is malformed: {_bad_part(error)}") from None
     if parts.scheme not in _DEFAULT_PORTS:

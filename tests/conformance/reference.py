@@ -37,7 +37,7 @@ class Parsed(NamedTuple):
     reconnection_time: Optional[float]
 
 
-def decode(stream: bytes) -> str:  # noqa: PLR0912 (one state machine, as the standard has it)
+def decode(stream: bytes) -> str:
     """The Encoding Standard's "UTF-8 decoder", its state machine step by step, errors replaced."""
     text = []
     code_point = bytes_seen = bytes_needed = 0

@@ -85,9 +85,17 @@ CALLS: dict[str, Any] = {
     ),
     "httpx: `response.iter_bytes()`": (over_httpx, lambda r: r.iter_bytes(), _PROMPT),
     "httpx: `response.iter_bytes(1024)`": (over_httpx, lambda r: r.iter_bytes(1024), (HELD,) * 6),
-    "httpx: `response.iter_raw()`": (over_httpx, lambda r: r.iter_raw(), (PROMPT, PROMPT, PROMPT, PROMPT, WRONG, WRONG)),
+    "httpx: `response.iter_raw()`": (
+        over_httpx,
+        lambda r: r.iter_raw(),
+        (PROMPT, PROMPT, PROMPT, PROMPT, WRONG, WRONG),
+    ),
     "urllib3: `response.stream()`": (over_urllib3, lambda r: r.stream(), (PROMPT, PROMPT, HELD, HELD, WRONG, HELD)),
-    "urllib3: `response.stream(decode_content=True)`": (over_urllib3, lambda r: r.stream(decode_content=True), _BY_CHUNKS),
+    "urllib3: `response.stream(decode_content=True)`": (
+        over_urllib3,
+        lambda r: r.stream(decode_content=True),
+        _BY_CHUNKS,
+    ),
     "urllib3: `response.stream(1, decode_content=True)`, slow": (
         over_urllib3,
         lambda r: r.stream(1, decode_content=True),

@@ -88,7 +88,7 @@ def test_close_ends_the_loop_in_every_phase(phase: Any, session: Any) -> None:
         assert returned_after < SOON
         assert seconds < SOON
         assert here.requests() == requests_made
-        print(f"the loop ended {seconds:.6f} s after close()")  # noqa: T201 - seen with -rP
+        print(f"the loop ended {seconds:.6f} s after close()")
 
 
 def test_reconnect_makes_a_new_attempt_at_once_in_every_phase(phase: Any, session: Any) -> None:
@@ -148,7 +148,7 @@ def test_close_at_random_moments(tls: bool, server_context: ssl.SSLContext, sess
             assert len(server.requests) <= requests_made + 1
         server.handler = lambda exchange: exchange.respond(200, b"fine")
         assert session.get(server.url, timeout=TIMEOUT).content == b"fine"
-    print(f"loops ended after {sorted(taken)[len(taken) // 2]:.6f} s (median), {max(taken):.6f} s (worst)")  # noqa: T201
+    print(f"loops ended after {sorted(taken)[len(taken) // 2]:.6f} s (median), {max(taken):.6f} s (worst)")
     assert max(taken) < SOON
 
 

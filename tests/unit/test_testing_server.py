@@ -327,7 +327,7 @@ def test_an_error_of_a_handler_is_raised_by_close(caplog: pytest.LogCaptureFixtu
 
 def test_the_end_of_the_with_block_raises_it_too() -> None:
     """A with block that has not failed fails with what a handler raised."""
-    with pytest.raises(ZeroDivisionError), EventStreamServer() as server:  # noqa: PT012 - it is the block that raises
+    with pytest.raises(ZeroDivisionError), EventStreamServer() as server:
         server.reply(lambda exchange: exchange.respond(1 // 0))
         with pytest.raises(http.client.RemoteDisconnected):
             status_of(server)
@@ -335,7 +335,7 @@ def test_the_end_of_the_with_block_raises_it_too() -> None:
 
 def test_a_failure_of_the_test_is_not_hidden(caplog: pytest.LogCaptureFixture) -> None:
     """When the with block raises, that is what is seen, not what a handler raised."""
-    with pytest.raises(KeyError, match="the test's"), EventStreamServer() as server:  # noqa: PT012 - as above
+    with pytest.raises(KeyError, match="the test's"), EventStreamServer() as server:
         server.reply(lambda exchange: exchange.send_head(framing="length"))
         with pytest.raises(http.client.RemoteDisconnected):
             status_of(server)
