@@ -22,6 +22,37 @@ from .proxies import Proxy
 __all__: list[str] = []
 
 
+def connect(connection: Any, interrupter: Interrupter) -> socket.socket:
+    """Connect as ``HTTPConnection._new_conn`` does, which shows its socket to nobody until it is connected.
+
+    Raises:
+        urllib3.exceptions.NewConnectionError, ConnectTimeoutError: As that does.
+    """
+    try:
+        found = socket.getaddrinfo(connection._dns_host.strip("[]"), connection.port, 0, socket.SOCK_STREAM)
+    except (socket.gaierror, UnicodeError) as failure:
+        raise urllib3_errors.NameResolutionError(connection.host, connection, failure) from failure  # type: ignore[arg-type]
+    last: Exception = OSError("the host name has no address")
+    for family, kind, protocol, _, address in found:
+        sock = None
+        try:
+            sock = socket.socket(family, kind, protocol)
+            for option in connection.socket_options or ():
+                sock.setsockopt(*option)
+            if connection.source_address:
+                sock.bind(connection.source_address)
+            interrupter.connect(sock, address, connection.timeout)
+        except OSError as failure:
+            if sock is not None:
+                sock.close()
+            last = failure.with_traceback(None)  # whose frame is this one: a cycle
+        else:
+            return sock
+    if isinstance(last, socket.timeout):
+        raise urllib3_errors.ConnectTimeoutError(connection, "timed out") from last
+    raise urllib3_errors.NewConnectionError(connection, str(last)) from last
+
+
 class CurrentAttempt:
     """The one thing that a pool, its connections and their connector share: who watches now."""
 
@@ -51,30 +82,7 @@ class _WatchedHTTPConnection(_Watched):
     """Known to the `Interrupter` from before it connects."""
 
     def _new_conn(self) -> socket.socket:
-        # urllib3's own shows the socket to nobody until it is connected.
-        try:
-            found = socket.getaddrinfo(self._dns_host.strip("[]"), self.port, 0, socket.SOCK_STREAM)
-        except (socket.gaierror, UnicodeError) as failure:
-            raise urllib3_errors.NameResolutionError(self.host, self, failure) from failure  # type: ignore[arg-type]
-        last: Exception = OSError("the host name has no address")
-        for family, kind, protocol, _, address in found:
-            sock = None
-            try:
-                sock = socket.socket(family, kind, protocol)
-                for option in self.socket_options or ():
-                    sock.setsockopt(*option)
-                if self.source_address:
-                    sock.bind(self.source_address)
-                self._attempt.interrupter.connect(sock, address, self.timeout)
-            except OSError as failure:
-                if sock is not None:
-                    sock.close()
-                last = failure.with_traceback(None)  # whose frame is this one: a cycle
-            else:
-                return sock
-        if isinstance(last, socket.timeout):
-            raise urllib3_errors.ConnectTimeoutError(self, "timed out") from last
-        raise urllib3_errors.NewConnectionError(self, str(last)) from last
+        return connect(self, self._attempt.interrupter)
 
 
 class _WatchedHTTPSConnection(_WatchedHTTPConnection, urllib3_connection.HTTPSConnection):

@@ -19,16 +19,15 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Optional, Union, cast
 
 from .arguments import check_timeout
-from .connection import Timeouts, Urllib3Connection
 from .connector import Connection, Connector
-from .cookies import Cookies
 from .errors import ConnectionFailed, ConnectionLost, EventSourceError
 from .exchange import Answer
 from .http_request import NO_JSON, HeadersOrFunction, Request, RequestOptions, UrlOrFunction
 from .http_response import is_redirect, joined_headers
 from .interrupt import Interrupter
 from .proxies import check_proxy
-from .session_twin import Interrupted, is_watched, twin_of
+from .twins import Interrupted, is_watched, session_twin
+from .urllib3_exchange import Timeouts, Urllib3Exchange
 from .urls import origin_of
 
 try:
@@ -93,14 +92,14 @@ class RequestsConnector(Connector):
             dead and made again; None for no limit.
 
     Attributes:
-        repeatable: Whether the request may be made again without being asked for: the
+        is_repeatable: Whether the request may be made again without being asked for: the
             method is GET or HEAD.
 
     Raises:
         TypeError, ValueError: An argument is wrong; the message names it.
     """
 
-    repeatable: bool
+    is_repeatable: bool
 
     def __init__(
         self,
@@ -119,7 +118,7 @@ class RequestsConnector(Connector):
             raise TypeError(f"session must be a requests.Session, not {type(session).__name__}")
         self._session = session
         self._options = RequestOptions(url, headers=headers, method=method, body=body, json=json)
-        self.repeatable = self._options.method in ("GET", "HEAD")
+        self.is_repeatable = self._options.is_repeatable
         self._timeouts = Timeouts(
             check_timeout("connect_timeout", connect_timeout),
             check_timeout("response_timeout", response_timeout),
@@ -131,13 +130,13 @@ class RequestsConnector(Connector):
         return _RequestsConnection(self._options, self._timeouts, self._session)
 
 
-class _RequestsConnection(Urllib3Connection):
+class _RequestsConnection(Urllib3Exchange):
     """One attempt over a session; see `Connection` and `Exchange` for what each method promises."""
 
     def __init__(self, options: RequestOptions, timeouts: Timeouts, session: requests.Session) -> None:
-        super().__init__(options, timeouts, Cookies(), Interrupter(), cast("Any", None))
+        super().__init__(options, timeouts, Interrupter())
         self._session = session
-        self._twin: requests.Session = twin_of(session, self._interrupter)
+        self._twin: requests.Session = session_twin(session, self._interrupter)
         self._whole: Optional[requests.Response] = None
         self._pieces: Optional[Iterator[bytes]] = None  # of a body that has no read1()
         # Since the user's last word on where to go:

@@ -87,8 +87,6 @@ class EventSource:
             authorities, and always the host name.
         pool: A ``urllib3.PoolManager`` of the application's, which is used and not closed;
             headers and time-outs are those given here and not the pool's own.
-            Until it has brought a response, `close` cannot cut an attempt short; and
-            ``idle_timeout`` is the limit on waiting for the head of the response, too.
         random: Where the jitter of the delays comes from: a function that returns numbers
             from 0 up to 1. For tests.
 

@@ -76,18 +76,21 @@ def test_close_of_a_tls_stream(server_context: ssl.SSLContext, authority: trustm
     pool.clear()
 
 
-def test_idle_timeout(server: EventStreamServer, pool: urllib3.PoolManager) -> None:
-    """The idle time-out holds over the application's pool, before the head and after it."""
+def test_timeouts(server: EventStreamServer, pool: urllib3.PoolManager) -> None:
+    """The time-outs hold over the application's pool, before the head and after it."""
     server.stream(event("a", id="1"), hold())
     server.stream(event("b", id="2"), hold(), framing="close")
     server.silence()
-    with Follower(EventSource(server.url, pool=pool, idle_timeout=0.15, reconnect=AT_ONCE)) as follower:
+    source = EventSource(server.url, pool=pool, response_timeout=0.25, idle_timeout=0.15, reconnect=AT_ONCE)
+    with Follower(source) as follower:
         follower.join()
     assert_nothing_raised(follower)
     assert follower.data == ["a", "b"]
     errors = [item.error for item in follower.seen("ErrorEvent")]
     assert [type(error) for error in errors] == [ConnectionLost, ConnectionLost, ConnectionFailed]
-    assert all("0.15 s" in str(error) for error in errors)
+    assert [str(error).partition(" (")[0] for error in errors] == ["no byte within 0.15 s"] * 2 + [
+        "no response within 0.25 s"
+    ]
 
 
 # A pool that hands out so many connections and no more

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import trustme
 import urllib3
+import urllib3.contrib
 
 from sse_client import (
     CertificateRejected,
@@ -128,9 +129,9 @@ def test_407(tls: bool) -> None:
     """A proxy that wants a login ends the stream with an error that says so, and is not asked again."""
     with HTTPProxy(login=BASIC) as proxy:
         url = f"{'https' if tls else 'http'}://127.0.0.1:1/"
-        with EventSource(url, proxy=proxy.url, reconnect=AT_ONCE) as source:
-            with pytest.raises(ResponseRejected, match=r"proxy.*407") as caught:
-                list(source)
+        source = EventSource(url, proxy=proxy.url, reconnect=AT_ONCE)
+        with source, pytest.raises(ResponseRejected, match=r"proxy.*407") as caught:
+            list(source)
     assert caught.value.status == 407
     assert len(proxy.asked) == 1
 
@@ -151,9 +152,9 @@ def test_a_refused_tunnel(status: int, again: bool) -> None:
     """A tunnel that is refused for good ends the stream; one that cannot be made now is asked for again."""
     with HTTPProxy(refuse_with=status) as proxy:
         policy = ReconnectPolicy(reconnection_time=0.001, jitter=0, max_attempts=3)
-        with EventSource("https://127.0.0.1:1/", proxy=proxy.url, reconnect=policy) as source:
-            with pytest.raises(ResponseRejected, match=f"proxy.*{status}") as caught:
-                list(source)
+        source = EventSource("https://127.0.0.1:1/", proxy=proxy.url, reconnect=policy)
+        with source, pytest.raises(ResponseRejected, match=f"proxy.*{status}") as caught:
+            list(source)
     assert caught.value.status == status
     assert len(proxy.asked) == (3 if again else 1)
 
@@ -361,7 +362,7 @@ def test_socks(server: EventStreamServer) -> None:
 
 
 def test_socks_over_tls(server_context: ssl.SSLContext, client_context: ssl.SSLContext) -> None:
-    """https goes through SOCKS5 as well, and the certificate is checked."""
+    """TLS goes through SOCKS5 as well, and the certificate is checked."""
     pytest.importorskip("socks", reason="needs the package PySocks")
     with EventStreamServer(ssl_context=server_context) as server, SOCKS5Proxy() as proxy:
         server.stream(event("a"))

@@ -105,9 +105,8 @@ def main() -> int:
     restarter.join()
     server.kill()
     after = held()
-    print(
-        f"events {last}, connections {connections}, servers {server.starts}, lost {lost}, repeated {repeated}, wrong {wrong}"
-    )
+    print(f"events {last}, connections {connections}, servers {server.starts}")
+    print(f"lost {lost}, repeated {repeated}, wrong {wrong}")
     print(f"after 10 s: {first}; at the end: {after}; highest {highest / 2**20:.1f} MiB")
     for text, times in errors.most_common():
         print(f"{times:8} x {text}")

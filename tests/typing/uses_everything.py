@@ -53,7 +53,7 @@ def over_a_session(session: requests.Session) -> list[str]:
         idle_timeout=30,
     )
     body = RequestsConnector(session, "https://example.com/builds", headers={"X": "y"}, method="PUT", body=b"x")
-    repeatable: bool = again.repeatable and body.repeatable
+    repeatable: bool = again.is_repeatable and body.is_repeatable
     connection: Connection = connector.connection()
     connection.interrupt()
     with EventSource(connector, reconnect=None) as source:

@@ -1,122 +1,56 @@
-"""What urllib3 and the system say, in this package's words; all else needs sockets: tests/integration."""
-
 from __future__ import annotations
 
-import http.client
-import socket
-import ssl
 from typing import Any
 
 import pytest
 import urllib3
-from urllib3 import exceptions
 
 from sse_client import EventSource
-from sse_client.connection import Timeouts, Urllib3Connection, Urllib3Connector
-from sse_client.cookies import Cookies
-from sse_client.errors import CertificateRejected, ConnectionFailed, EventSourceError, ResponseRejected
+from sse_client.connection import Timeouts, Urllib3Connector
 from sse_client.http_request import RequestOptions
-from sse_client.interrupt import Interrupter
-from sse_client.proxies import Proxy, check_proxy
+from sse_client.proxies import check_proxy
 
-POOL: Any = None
-OPTIONS = RequestOptions("http://example.com/")
-PROXY = check_proxy("http://user:s3cret@proxy.example:3128")
+TIMEOUTS = Timeouts(None, None, None)
 
 
-def caused(error: Exception, cause: BaseException) -> Exception:
-    error.__cause__ = cause
-    return error
+def connector(**settings: Any) -> Urllib3Connector:
+    options = RequestOptions("http://example.com/", method=settings.pop("method", "GET"))
+    return Urllib3Connector(options, TIMEOUTS, **{"proxy": None, "trust_env": False, "ssl_context": None, **settings})
 
 
-def certificate_error(message: str) -> ssl.SSLCertVerificationError:
-    error = ssl.SSLCertVerificationError(1, "certificate verify failed")
-    error.verify_message = message
-    return error
+def test_given_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy that is given serves all requests, whatever the environment says."""
+    monkeypatch.setenv("HTTP_PROXY", "http://other.example:1")
+    monkeypatch.setenv("NO_PROXY", "*")
+    proxy = check_proxy("http://proxy.example:3128")
+    assert connector(proxy=proxy, trust_env=True).proxy_for("http://example.com/") == proxy
 
 
-def connection(proxy: Proxy | None = None) -> Urllib3Connection:
-    timeouts = Timeouts(connect=10.0, response=60.0, idle=300.0)
-    connector = Urllib3Connector(OPTIONS, timeouts, proxy=proxy, trust_env=False, ssl_context=None)
-    made = Urllib3Connection(OPTIONS, timeouts, Cookies(), Interrupter(), connector)
-    made._proxy = proxy
-    return made
+@pytest.mark.parametrize("trusted", [True, False])
+def test_environment(monkeypatch: pytest.MonkeyPatch, trusted: bool) -> None:
+    """Without a proxy the environment decides, if it is trusted."""
+    for name in ("http_proxy", "HTTP_PROXY"):
+        monkeypatch.setenv(name, "http://other.example:1")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    proxy = connector(trust_env=trusted).proxy_for("http://example.com/")
+    assert (proxy and proxy.url) == ("http://other.example:1" if trusted else None)
 
 
-@pytest.mark.parametrize(
-    ("error", "reason"),
-    [
-        (
-            exceptions.NameResolutionError("h", POOL, socket.gaierror(-2, "s3cret")),
-            "the host name could not be resolved",
-        ),
-        (exceptions.ConnectTimeoutError(POOL, "s3cret"), "no connection within 10 s"),
-        (exceptions.ReadTimeoutError(POOL, "/?s3cret", "s3cret"), "no response within 60 s"),
-        (
-            caused(exceptions.ReadTimeoutError(POOL, "", ""), TimeoutError(110, "Connection timed out")),
-            "no response: connection timed out",
-        ),
-        (
-            caused(exceptions.NewConnectionError(POOL, "s3cret"), ConnectionRefusedError(111, "Connection refused")),
-            "no connection: connection refused",
-        ),
-        (
-            exceptions.ProtocolError("Connection aborted.", http.client.RemoteDisconnected("s3cret")),
-            "the server closed the connection without a response",
-        ),
-        (exceptions.ProtocolError("Connection aborted.", ConnectionResetError(104, "Reset")), "no response: reset"),
-        (http.client.BadStatusLine("s3cret"), "the response is garbled (BadStatusLine)"),
-        (http.client.LineTooLong("s3cret"), "the response is garbled (LineTooLong)"),
-        (exceptions.SSLError(ssl.SSLError(1, "Wrong version")), "the TLS handshake failed: wrong version"),
-        (exceptions.LocationParseError("s3cret"), "no response: locationparseerror"),
-    ],
-    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
-)
-def test_failures(error: Exception, reason: str) -> None:
-    """Each way not to get a response has its own words, and none quotes what may be secret."""
-    failure = connection()._failure(error)
-    assert type(failure) is ConnectionFailed
-    assert failure.reason == reason
+def test_pools_are_kept() -> None:
+    """There is one pool for each proxy, and one for none."""
+    made = connector()
+    proxy = check_proxy("http://proxy.example:3128")
+    assert made.pool_for(None) is made.pool_for(None)
+    assert made.pool_for(proxy) is made.pool_for(proxy)
+    assert made.pool_for(None) is not made.pool_for(proxy)
+    made.close()
 
 
-@pytest.mark.parametrize("message", ["certificate has expired", "Hostname mismatch", "self-signed certificate"])
-def test_certificates(message: str) -> None:
-    """A certificate that is not valid is an error of its own, which gives the reason."""
-    failure = connection()._failure(exceptions.SSLError(certificate_error(message)))
-    assert type(failure) is CertificateRejected
-    assert failure.reason == f"the server's certificate is not valid: {message}"
-
-
-@pytest.mark.parametrize(
-    ("error", "reason"),
-    [
-        (
-            exceptions.ProxyError("no", caused(exceptions.NewConnectionError(POOL, ""), OSError(111, "Refused"))),
-            "the proxy cannot be reached (refused): no connection",
-        ),
-        (
-            exceptions.ProxyError("no", exceptions.ConnectTimeoutError(POOL, "")),
-            "no connection to the proxy within 10 s",
-        ),
-        (exceptions.ReadTimeoutError(POOL, "", ""), "no response within 60 s"),
-    ],
-    ids=["refused", "silent", "behind"],
-)
-def test_failures_through_a_proxy(error: Exception, reason: str) -> None:
-    """A failure behind a proxy names the proxy, without its credentials."""
-    failure = connection(PROXY)._failure(error)
-    assert failure.reason == f"{reason} through the proxy http://proxy.example:3128"
-
-
-@pytest.mark.parametrize("status", [407, 403, 503])
-def test_refused_tunnels(status: int) -> None:
-    """A proxy that refuses the tunnel has answered: its status decides about another attempt."""
-    error = exceptions.ProxyError("no", OSError(f"Tunnel connection failed: {status} s3cret"))
-    failure: EventSourceError = connection(PROXY)._failure(error)
-    assert isinstance(failure, ResponseRejected)
-    assert failure.status == status
-    assert failure.reason.startswith(f"the proxy http://proxy.example:3128 answered {status} ")
-    assert "s3cret" not in str(failure)
+@pytest.mark.parametrize(("method", "repeatable"), [("GET", True), ("HEAD", True), ("POST", False)])
+def test_repeatable(method: str, repeatable: bool) -> None:
+    """The connector says whether its request may be repeated without asking."""
+    assert connector(method=method).is_repeatable is repeatable
 
 
 @pytest.mark.parametrize(

@@ -152,7 +152,6 @@ def test_a_body(mock: Any, session: Any, options: Any, body: bytes, content_type
     assert sent(mock).headers.get("Content-Type") == content_type
 
 
-@pytest.mark.xfail(strict=True, reason="EventSource does not ask a connector whether its request is repeatable")
 def test_a_post_is_made_once(mock: Any, session: Any) -> None:
     """By default, what is not GET or HEAD is one request and one stream, as over urllib3."""
     mock.post(URL, body=encode_event("a"), **STREAM)
@@ -164,10 +163,10 @@ def test_a_post_is_made_once(mock: Any, session: Any) -> None:
             source.reconnect()
 
 
-def test_repeatable(session: Any) -> None:
+def test_is_repeatable(session: Any) -> None:
     """GET and HEAD may be repeated, and nothing else."""
     connectors = [RequestsConnector(session, URL, method=method) for method in ("GET", "HEAD", "POST")]
-    assert [connector.repeatable for connector in connectors] == [True, True, False]
+    assert [connector.is_repeatable for connector in connectors] == [True, True, False]
 
 
 def basic(user: str) -> str:

@@ -1,12 +1,12 @@
-"""How a request that a session sends can be cut short while the session itself stays as it is.
+"""How a request over the application's own session or pool can be cut short while that stays as it is.
 
-A session shows nobody the socket that it waits for. So the request is made on a *twin* of
-the session: an object of a subclass, which has not a copy of the session's attributes but
-the very same ones. It differs in one method: the adapter that it picks is a twin as well;
-that one's pool is; and there the connections are seen. All code of the user's runs, of
-sessions and of adapters, on the user's data. Nothing is mounted, and no class is changed.
-What stays behind are connections in the session's pool, which without an `Interrupter`
-do as their parent class does.
+Neither shows anybody the socket that it waits for. So the request is made on a *twin* of
+it: an object of a subclass, which has not a copy of its attributes but the very same ones.
+It differs in one method: the adapter that a session picks is a twin as well; the pool that
+an adapter or a pool manager picks is one; and there the connections are seen. All code of
+the user's runs, on the user's data. Nothing is mounted, and no class is changed. What stays
+behind are connections in the pool, which without an `Interrupter` do as their parent class
+does.
 
 Where something is not made as requests' own (an adapter without urllib3, say), it is used
 as it is, and not watched.
@@ -18,11 +18,11 @@ from __future__ import annotations
 
 import http.client
 from functools import lru_cache
-from types import SimpleNamespace
 from typing import Any, Optional, cast
 
+from .chunked import DrainingResponse
 from .interrupt import Interrupter
-from .pools import _WatchedHTTPConnection
+from .pools import connect
 
 __all__: list[str] = []
 
@@ -31,13 +31,18 @@ class Interrupted(Exception):
     """No connection is made any more. Neither requests nor urllib3 catch it, so it ends their retries too."""
 
 
-def twin_of(session: Any, interrupter: Interrupter) -> Any:
+def session_twin(session: Any, interrupter: Interrupter) -> Any:
     """Return a twin of a ``requests.Session`` whose requests the interrupter can cut short.
 
     What it sends raises `Interrupted` if there has been an interrupt, or whatever requests
     makes of a connection that was shut down.
     """
     return _twin(_SessionTwin, session, interrupter)
+
+
+def manager_twin(manager: Any, interrupter: Interrupter) -> Any:
+    """Return a twin of a ``urllib3.PoolManager`` likewise."""
+    return _twin(_ManagerTwin, manager, interrupter)
 
 
 def is_watched(raw: Any) -> bool:
@@ -64,10 +69,20 @@ class _AdapterTwin(_Twin):
     __slots__ = ()
 
     def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
-        pool = super().get_connection_with_tls_context(*args, **kwargs)  # type: ignore[misc]
-        if not hasattr(pool, "_get_conn") or not hasattr(pool, "_put_conn"):
-            return pool
-        return _twin(_PoolTwin, pool, self.interrupter)
+        return _pool_twin(super().get_connection_with_tls_context(*args, **kwargs), self.interrupter)  # type: ignore[misc]
+
+
+class _ManagerTwin(_Twin):
+    __slots__ = ()
+
+    def connection_from_host(self, *args: Any, **kwargs: Any) -> Any:
+        return _pool_twin(super().connection_from_host(*args, **kwargs), self.interrupter)  # type: ignore[misc]
+
+
+def _pool_twin(pool: Any, interrupter: Interrupter) -> Any:
+    if not hasattr(pool, "_get_conn") or not hasattr(pool, "_put_conn"):
+        return pool
+    return _twin(_PoolTwin, pool, interrupter)
 
 
 class _PoolTwin(_Twin):
@@ -111,29 +126,25 @@ class _WatchedConnection:
     interrupter: Optional[Interrupter] = None
     sock: Any
 
+    @property
+    def response_class(self) -> Any:
+        own = super().response_class  # type: ignore[misc]
+        return DrainingResponse if self.interrupter is not None and own is http.client.HTTPResponse else own
+
     def _new_conn(self) -> Any:
         plain = super()._new_conn  # type: ignore[misc]
         if self.interrupter is None:
             return plain()
         if plain.__func__.__module__ == "urllib3.connection":
-            # The one that shows its socket while it connects; it wants no more of a connection than this.
-            self._attempt = SimpleNamespace(interrupter=self.interrupter)
-            return _WatchedHTTPConnection._new_conn(self)  # type: ignore[arg-type]
+            return connect(self, self.interrupter)
         sock = plain()
         self.interrupter.watch(sock)
         return sock
 
     def request(self, *args: Any, **kwargs: Any) -> None:
-        self._watch()
-        super().request(*args, **kwargs)  # type: ignore[misc]
-
-    def getresponse(self, *args: Any, **kwargs: Any) -> Any:
-        self._watch()
-        return super().getresponse(*args, **kwargs)  # type: ignore[misc]
-
-    def _watch(self) -> None:
         if self.interrupter is not None and self.sock is not None:
-            self.interrupter.watch(self.sock)
+            self.interrupter.watch(self.sock)  # for TLS it is another object since the handshake
+        super().request(*args, **kwargs)  # type: ignore[misc]
 
 
 def _watched_class(cls: Any) -> Any:

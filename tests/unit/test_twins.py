@@ -10,7 +10,7 @@ import pytest
 import urllib3
 
 from sse_client.interrupt import Interrupter
-from sse_client.session_twin import Interrupted, is_watched, twin_of
+from sse_client.twins import Interrupted, is_watched, session_twin
 
 
 class Pool(urllib3.HTTPConnectionPool):
@@ -56,7 +56,7 @@ class Session:
 def test_one_state_between_the_two() -> None:
     """What the twin sets, the original has, and the other way round; the twin is an instance of its class."""
     session = Session(Adapter(Pool()))
-    twin = twin_of(session, Interrupter())
+    twin = session_twin(session, Interrupter())
     assert isinstance(twin, Session)
     twin.request("a")
     session.extra = 1  # type: ignore[attr-defined]
@@ -68,7 +68,7 @@ def test_one_state_between_the_two() -> None:
 def test_originals_know_nothing_of_an_interrupter() -> None:
     """The session's own requests get the plain pool, which makes plain connections."""
     session = Session(Adapter(Pool()))
-    twin_of(session, Interrupter()).request("a")
+    session_twin(session, Interrupter()).request("a")
     pool = session.request("a")
     assert type(pool) is Pool
     assert type(pool._get_conn()) is pool.ConnectionCls is urllib3.connection.HTTPConnection
@@ -79,7 +79,7 @@ def test_connections_have_the_interrupter_while_they_are_out() -> None:
     """A connection knows its interrupter from when it is taken until it is given back, and then does as its parent."""
     interrupter = Interrupter()
     pool = Pool()
-    twin = twin_of(Session(Adapter(pool)), interrupter).request("a")
+    twin = session_twin(Session(Adapter(pool)), interrupter).request("a")
     connection = twin._get_conn()
     assert isinstance(connection, urllib3.connection.HTTPConnection)
     assert connection.interrupter is interrupter
@@ -94,7 +94,7 @@ def test_connections_have_the_interrupter_while_they_are_out() -> None:
 def test_after_an_interrupt_no_connection_is_handed_out() -> None:
     """The error is none that urllib3 or requests would catch and try again after."""
     interrupter = Interrupter()
-    twin = twin_of(Session(Adapter(Pool())), interrupter).request("a")
+    twin = session_twin(Session(Adapter(Pool())), interrupter).request("a")
     interrupter.interrupt()
     with pytest.raises(Interrupted):
         twin.urlopen("GET", "/", retries=urllib3.Retry(5))
@@ -118,7 +118,7 @@ def test_a_pool_with_connections_of_its_own_class(own: str) -> None:
         pool.ConnectionCls = Connection
     elif own == "function":
         pool.ConnectionCls = partial(Connection)
-    connection = twin_of(Session(Adapter(pool)), Interrupter()).request("a")._get_conn()
+    connection = session_twin(Session(Adapter(pool)), Interrupter()).request("a")._get_conn()
     assert isinstance(connection, Connection)
     assert (type(connection) is Connection) == (own == "function")
     pool.close()
@@ -127,15 +127,15 @@ def test_a_pool_with_connections_of_its_own_class(own: str) -> None:
 def test_what_is_not_made_as_requests_own_is_used_as_it_is() -> None:
     """An adapter without pools, and a pool that is not urllib3's, are not touched."""
     adapter = object()
-    assert twin_of(Session(adapter), Interrupter()).get_adapter("a") is adapter
+    assert session_twin(Session(adapter), Interrupter()).get_adapter("a") is adapter
     pool = object()
-    assert twin_of(Session(Adapter(pool)), Interrupter()).request("a") is pool
+    assert session_twin(Session(Adapter(pool)), Interrupter()).request("a") is pool
 
 
 def test_is_watched() -> None:
     """A response is watched if it came from a twin of a pool, and not otherwise."""
     pool = Pool()
-    twin = twin_of(Session(Adapter(pool)), Interrupter()).request("a")
+    twin = session_twin(Session(Adapter(pool)), Interrupter()).request("a")
     assert is_watched(urllib3.HTTPResponse(pool=twin))
     assert not is_watched(urllib3.HTTPResponse(pool=pool))
     assert not is_watched(object())

@@ -1,0 +1,170 @@
+"""What one response over urllib3 is to its reader: bytes that arrive on time, and errors in our words.
+
+Rules of this file: urllib3's exceptions, and the socket's, end here; they go on only as the
+``__cause__`` of ours, without the pools and connections that they hold.
+"""
+
+from __future__ import annotations
+
+import http.client
+import re
+import socket
+import ssl
+from typing import NamedTuple, Optional
+
+import urllib3
+from urllib3 import exceptions as urllib3_errors
+
+from .errors import CertificateRejected, ConnectionFailed, ConnectionLost, EventSourceError, ResponseRejected
+from .exchange import Exchange
+from .heads import HeadCutOff
+from .http_request import RequestOptions
+from .http_response import status_text
+from .interrupt import Interrupter
+from .proxies import Proxy
+
+__all__: list[str] = []
+
+FOREIGN_ERRORS = (urllib3_errors.HTTPError, http.client.HTTPException, OSError, ValueError)
+
+_READ_SIZE = 64 * 1024
+_REFUSED_TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})")
+
+
+class Timeouts(NamedTuple):
+    """How long to wait, in seconds, None for ever: for a connection, for the head of a response, for each byte."""
+
+    connect: Optional[float]
+    response: Optional[float]
+    idle: Optional[float]
+
+
+class Urllib3Exchange(Exchange):
+    """An `Exchange` whose responses are urllib3's, whoever sends the requests.
+
+    Args:
+        options: What to ask for.
+        timeouts: How long to wait.
+        interrupter: What knows the socket.
+    """
+
+    def __init__(self, options: RequestOptions, timeouts: Timeouts, interrupter: Interrupter) -> None:
+        super().__init__(options)
+        self._timeouts = timeouts
+        self._interrupter = interrupter
+        self._proxy: Optional[Proxy] = None
+        self._response: Optional[urllib3.BaseHTTPResponse] = None
+
+    def read(self) -> bytes:
+        """See `Connection.read`."""
+        assert self._response is not None
+        try:
+            return self._response.read1(_READ_SIZE, decode_content=True)
+        except FOREIGN_ERRORS as error:
+            raise ConnectionLost(self._why_lost(error), url=self._url) from without_connections(error)
+
+    def _limit_waiting(self, seconds: float) -> None:
+        self._interrupter.set_timeout(seconds)
+
+    def _discard(self) -> None:
+        if self._response is not None:
+            self._response.close()
+            self._response.release_conn()  # closed as it is: a pool of the application's may count its connections
+            self._response = None
+
+    def interrupt(self) -> None:
+        """See `Connection.interrupt`."""
+        self._interrupter.interrupt()
+
+    def release(self) -> None:
+        """See `Connection.release`. A response that was read to its end has gone back to the pool by itself."""
+        self._discard()
+        self._interrupter.release()
+
+    def _failure(self, error: Exception) -> EventSourceError:
+        cause = _innermost(error)
+        through = "" if self._proxy is None else f" through the proxy {self._proxy.url}"
+        if isinstance(cause, (ssl.SSLCertVerificationError, ssl.CertificateError)):
+            whose = "proxy" if isinstance(error, urllib3_errors.ProxyError) else "server"
+            detail = getattr(cause, "verify_message", "") or str(cause)
+            return CertificateRejected(f"the {whose}'s certificate is not valid: {detail}{through}", url=self._url)
+        refused = _REFUSED_TUNNEL.search(str(cause)) if isinstance(cause, OSError) else None
+        if refused and self._proxy is not None:
+            status = int(refused[1])
+            reason = f"the proxy {self._proxy.url} answered {status_text(status)}"
+            return ResponseRejected(reason, url=self._url, status=status, headers={})
+        return ConnectionFailed(self._why_failed(error, cause) + through, url=self._url)
+
+    def _why_failed(self, error: Exception, cause: BaseException) -> str:
+        if isinstance(error, urllib3_errors.ProxyError):
+            if _is_timeout(error.original_error):
+                return _timed_out("no connection to the proxy", self._timeouts.connect, cause)
+            return f"the proxy cannot be reached ({_words(cause)}): no connection"
+        if isinstance(error, urllib3_errors.NameResolutionError):
+            return "the host name could not be resolved"
+        if isinstance(error, urllib3_errors.NewConnectionError):
+            return f"no connection: {_words(cause)}"
+        if isinstance(error, urllib3_errors.ConnectTimeoutError):
+            return _timed_out("no connection", self._timeouts.connect, cause)
+        if isinstance(error, urllib3_errors.ReadTimeoutError):
+            in_tunnel = self._proxy is not None and str(error.url) == self._proxy.url
+            limit = self._timeouts.connect if in_tunnel else self._timeouts.response
+            return _timed_out("no response", limit, cause)
+        if isinstance(error, urllib3_errors.EmptyPoolError):
+            return "no connection: all of the pool's are in use"
+        if isinstance(cause, http.client.RemoteDisconnected):
+            return "the server closed the connection without a response"
+        if isinstance(cause, HeadCutOff):
+            return "the server broke off in the middle of its answer"
+        if isinstance(cause, http.client.HTTPException):
+            return f"the response is garbled ({type(cause).__name__})"
+        if isinstance(cause, ssl.SSLError):
+            return f"the TLS handshake failed: {_words(cause)}"
+        return f"no response: {_words(cause)}"
+
+    def _why_lost(self, error: Exception) -> str:
+        cause = _innermost(error)
+        if isinstance(error, urllib3_errors.ReadTimeoutError):
+            return _timed_out("no byte", self._timeouts.idle, cause)
+        if isinstance(error, urllib3_errors.DecodeError):
+            return "the stream's content encoding is broken"
+        if isinstance(cause, (http.client.IncompleteRead, urllib3_errors.IncompleteRead)):
+            return "the stream was cut off in the middle of its framing"
+        return f"the connection broke: {_words(cause)}"
+
+
+def _timed_out(what: str, limit: Optional[float], cause: BaseException) -> str:
+    # A time-out with an error number is the system's: its keep-alive probes, its own limit on connecting.
+    if limit is None or getattr(cause, "errno", None):
+        return f"{what}: {_words(cause)}"
+    return f"{what} within {limit:g} s"
+
+
+def _is_timeout(error: Exception) -> bool:
+    # A NewConnectionError is a ConnectTimeoutError to urllib3, for reasons of its history.
+    is_timeout = isinstance(error, (urllib3_errors.TimeoutError, socket.timeout))
+    return is_timeout and not isinstance(error, urllib3_errors.NewConnectionError)
+
+
+def _innermost(error: BaseException) -> BaseException:
+    while True:
+        inner = error.__cause__ or next((arg for arg in error.args if isinstance(arg, BaseException)), None)
+        if inner is None:
+            return error
+        error = inner
+
+
+def without_connections(error: BaseException) -> BaseException:
+    """Return one of urllib3's errors without the pools and connections that it, and its causes, keep alive."""
+    link: Optional[BaseException] = error
+    while link is not None:
+        for name in ("pool", "conn"):
+            if name in vars(link):
+                vars(link)[name] = None
+        link = link.__cause__ or link.__context__
+    return error
+
+
+def _words(error: BaseException) -> str:
+    # strerror, since str() of a foreign error may quote what must not be shown.
+    return str(getattr(error, "strerror", None) or type(error).__name__).lower()

@@ -1,0 +1,93 @@
+"""From the server's send to the event in the caller's hands, each event alone, in every framing."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Iterator
+from typing import Any, Callable
+
+import urllib3
+
+from ..conformance.shapes import KIB
+from .end_to_end import ours
+from .peers import CLIENTS, MISSING
+from .report import Report, TooSlow, run_alone, time_limit
+from .server import server
+
+EVENTS = 60
+PAUSE = 3  # milliseconds between two events
+ROUNDS = 5
+OURS = "sse_client"
+BARE = "a bare urllib3 read1 loop"
+FRAMINGS = {"chunked": "chunked", "close": "delimited by the connection", "gzip": "gzip"}
+
+
+class Piece:
+    """What the bare loop has for an event."""
+
+    def __init__(self, data: str) -> None:
+        self.data = data
+
+
+def bare(url: str) -> Iterator[Piece]:
+    """Take every read for an event."""
+    response = urllib3.request("GET", url, preload_content=False)
+    while chunk := response.read1(64 * KIB, decode_content=True):
+        yield Piece(chunk[len("data: ") : -2].decode())
+
+
+def delays(client: Callable[[str], Iterator[Any]], url: str) -> list[float]:
+    """Seconds from the sending to the arrival of each event but the first ones."""
+    result: list[float] = []
+    source = client(url)
+    with time_limit(10.0):
+        for event in source:
+            result.append((time.monotonic_ns() - int(event.data)) / 1e9)
+            if len(result) == EVENTS:
+                break
+    source.close()  # type: ignore[attr-defined]
+    return result[5:]
+
+
+def run(report: Report, rounds: int = ROUNDS) -> None:
+    """Measure, and report."""
+    report.title("Latency: from the server's send to the event in the caller's hands")
+    for name, why in MISSING.items():
+        report.note(f"{name} is left out: {why}")
+    clients: dict[str, Callable[[str], Iterator[Any]]] = {OURS: ours, BARE: bare, **CLIENTS}
+    with server() as url:
+        for framing, about in FRAMINGS.items():
+            samples: dict[str, list[float]] = {}
+            wrong: dict[str, str] = {}
+            for _ in range(rounds):
+                for name, client in clients.items():
+                    if name in wrong:
+                        continue
+                    try:
+                        # Each client stays for all rounds: which of them runs first is the same for all.
+                        samples.setdefault(name, []).extend(delays(client, f"{url}/drip/{framing}/{EVENTS}/{PAUSE}"))
+                    except TooSlow as error:
+                        wrong[name] = str(error)
+                    except Exception as error:  # noqa: BLE001 - whatever a peer raises, it does not count, and is named
+                        wrong[name] = f"{type(error).__name__}: {error}"[:80]
+            report.note(f"{about}:")
+            report.table("client", "p50", "p99", "to the bare loop", "bar")
+            base = statistics.median(samples[BARE])
+            for name, values in samples.items():
+                if name in wrong:
+                    report.row(name, "does not count", wrong[name], "", "")
+                    continue
+                middle = statistics.median(values)
+                words = report.bar(f"latency, {about}", middle / base, most=1.1) if name == OURS else ""
+                report.row(
+                    name,
+                    f"{middle * 1e6:.0f} us",
+                    f"{statistics.quantiles(values, n=100)[98] * 1e6:.0f} us",
+                    f"{middle / base:.2f} x" + (" (held back)" if middle > PAUSE / 1000 else ""),
+                    words,
+                )
+
+
+if __name__ == "__main__":
+    run_alone(run)
