@@ -36,9 +36,12 @@ class DrainingResponse(WholeHeadResponse):
         # http.client leaves the line ending behind a chunk to the next read; so it is here.
         start = 2 if self.chunk_left == 0 else 0
         while True:
-            data = buffered.find(b"\r\n", start) + 2
+            line_end = buffered.find(b"\r\n", start)
+            if line_end < 0:
+                break
+            data = line_end + 2
             try:
-                end = data + int(buffered[start : data - 2], 16)
+                end = data + int(buffered[start:line_end], 16)
             except ValueError:
                 break
             if end <= data or buffered[end : end + 2] != b"\r\n":

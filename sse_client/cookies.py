@@ -12,6 +12,7 @@ from http.cookiejar import CookieJar
 from typing import Any, Optional
 from urllib.request import Request
 
+from .http_response import unfolded
 from .urls import origin_of
 
 __all__: list[str] = []
@@ -30,7 +31,7 @@ class Cookies:
         message = Message()
         for name, value in headers:
             if name.lower() in ("set-cookie", "set-cookie2"):
-                message[name] = value
+                message[name] = unfolded(value)
         if not message.keys():
             return
         jar = self._jars.setdefault(origin_of(url), CookieJar())

@@ -57,6 +57,10 @@ class Exchange(Connection):
     def _discard(self) -> None:
         """Give the last response back unread; another request follows."""
 
+    def _detour(self) -> str:
+        """Return what to add to the reason of a failure: what stood between here and the address, if anything did."""
+        return ""
+
     @abstractmethod
     def _limit_waiting(self, seconds: float) -> None:
         """Let no single wait of `read` take longer than this from now on."""
@@ -91,7 +95,7 @@ class Exchange(Connection):
 
     def _rejection(self, reason: str, answer: Answer, body: bytes = b"") -> ResponseRejected:
         return ResponseRejected(
-            reason,
+            reason + self._detour(),
             url=self._url,
             status=answer.status,
             headers=answer.headers,

@@ -8,6 +8,7 @@ Rules of this file: functions of values; the time of day is passed in.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from datetime import timezone
 from email.utils import parsedate_to_datetime
@@ -19,16 +20,22 @@ __all__: list[str] = []
 MAX_REDIRECTS = 10
 MAX_REJECTED_BODY = 64 * 1024
 
+_FOLD = re.compile(r"[ \t]*[\r\n]+[ \t]*")
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
 def joined_headers(items: Iterable[tuple[str, str]]) -> dict[str, str]:
     """Return header fields with their names in lower case, repeated ones joined (RFC 9110, section 5.3)."""
     headers: dict[str, str] = {}
-    for given_name, value in items:
-        name = given_name.lower()
+    for given_name, given_value in items:
+        name, value = given_name.lower(), unfolded(given_value)
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
     return headers
+
+
+def unfolded(value: str) -> str:
+    """Return a header value that was folded over several lines as one line (RFC 9112, section 5.2)."""
+    return _FOLD.sub(" ", value)
 
 
 def is_redirect(status: int) -> bool:

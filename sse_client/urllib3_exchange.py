@@ -81,19 +81,21 @@ class Urllib3Exchange(Exchange):
         self._discard()
         self._interrupter.release()
 
+    def _detour(self) -> str:
+        return "" if self._proxy is None else f" through the proxy {self._proxy.url}"
+
     def _failure(self, error: Exception) -> EventSourceError:
         cause = _innermost(error)
-        through = "" if self._proxy is None else f" through the proxy {self._proxy.url}"
         if isinstance(cause, (ssl.SSLCertVerificationError, ssl.CertificateError)):
             whose = "proxy" if isinstance(error, urllib3_errors.ProxyError) else "server"
             detail = getattr(cause, "verify_message", "") or str(cause)
-            return CertificateRejected(f"the {whose}'s certificate is not valid: {detail}{through}", url=self._url)
+            return CertificateRejected(f"the {whose}'s certificate is not valid: {detail}{self._detour()}", url=self._url)
         refused = _REFUSED_TUNNEL.search(str(cause)) if isinstance(cause, OSError) else None
         if refused and self._proxy is not None:
             status = int(refused[1])
             reason = f"the proxy {self._proxy.url} answered {status_text(status)}"
             return ResponseRejected(reason, url=self._url, status=status, headers={})
-        return ConnectionFailed(self._why_failed(error, cause) + through, url=self._url)
+        return ConnectionFailed(self._why_failed(error, cause) + self._detour(), url=self._url)
 
     def _why_failed(self, error: Exception, cause: BaseException) -> str:
         if isinstance(error, urllib3_errors.ProxyError):

@@ -28,7 +28,7 @@ from sse_client import (
 from sse_client.testing import EventStreamServer, drop, event, hold
 
 from .proxy_server import HTTPProxy, SOCKS5Proxy
-from .raw_server import FullBacklog
+from .raw_server import FullBacklog, RawServer
 from .support import AT_ONCE, LATER, TIMEOUT, Follower, assert_nothing_raised, data_of
 
 USER, PASSWORD = "user", "pa:ss@wörd"
@@ -404,6 +404,24 @@ def test_socks_failures(server: EventStreamServer) -> None:
         assert PASSWORD not in f"{error!r} {error.__cause__!r}"
         assert "pa%3A" not in f"{error!r} {error.__cause__!r}"
     assert server.requests == []
+
+
+def test_closing_while_a_socks_proxy_is_silent() -> None:
+    """close() ends an attempt that waits for what a SOCKS proxy has to say."""
+    pytest.importorskip("socks", reason="needs the package PySocks")
+    greeted = threading.Event()
+
+    def serve(connected: socket.socket) -> None:
+        connected.recv(4096)
+        greeted.set()
+        while connected.recv(4096):
+            pass
+
+    with RawServer(serve) as proxy:
+        with Follower(EventSource("http://127.0.0.1:1/", proxy=f"socks5://127.0.0.1:{proxy.port}")) as follower:
+            assert greeted.wait(TIMEOUT)
+            assert follower.close_and_time() < 0.1
+        assert_nothing_raised(follower)
 
 
 def test_socks_from_the_environment(server: EventStreamServer, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,12 @@ from sse_client.http_response import is_redirect, joined_headers, retry_after, w
 NOW = 1_000_000_000.0  # Sun, 09 Sep 2001 01:46:40 GMT
 
 
+@pytest.mark.parametrize("value", ["a\r\n b", "a \n\tb", "a\r\n\r\n  b"])
+def test_folded_headers(value: str) -> None:
+    """A value that was folded over several lines is one line."""
+    assert joined_headers([("a", value)]) == {"a": "a b"}
+
+
 def test_joined_headers() -> None:
     """Header names are in lower case and repeated fields are joined in order."""
     assert joined_headers([("A", "1"), ("b", "2"), ("a", "3")]) == {"a": "1, 3", "b": "2"}
