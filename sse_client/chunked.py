@@ -47,9 +47,15 @@ class DrainingResponse(WholeHeadResponse):
             if end <= data or buffered[end : end + 2] != b"\r\n":
                 break
             chunks.append(buffered[data:end])
-            taken = end
-            start = end + 2
+            taken = start = end + 2
         if chunks:
             self.fp.read(taken)
-            self.chunk_left = 0
+            self.chunk_left = None  # http.client's sign for "before the size of a chunk"
         return b"".join(chunks)
+
+    def _read_next_chunk_size(self) -> int:
+        # http.client would take all that follows for the data of a chunk of negative size.
+        size: int = super()._read_next_chunk_size()  # type: ignore[misc]
+        if size < 0:
+            raise ValueError("the size of a chunk is negative")
+        return size

@@ -51,6 +51,9 @@ def why_rejected(status: int, headers: Mapping[str, str]) -> Optional[str]:
         return f"the proxy wants a login ({status_text(status)})"
     if status != HTTPStatus.OK:
         return f"the server answered {status_text(status)}"
+    if "," in headers.get("content-encoding", ""):
+        # Before 2.6, urllib3 unpacks such a body without a bound; and no stream needs it.
+        return "the response is encoded more than once"
     given = headers.get("content-type")
     if given is None:
         return "the response has no Content-Type; an event stream has text/event-stream"

@@ -85,7 +85,7 @@ class EventStreamParser:
         # Of the bytes: what the chunks so far have left over.
         self._optional = _BYTE_ORDER_MARK  # is left out if the stream goes on with it
         self._begun = b""  # what has come of that
-        self._pieces: list[Union[bytes, bytearray, memoryview]] = []  # the line that has not ended yet
+        self._pieces: list[Union[bytes, memoryview]] = []  # the line that has not ended yet
 
         self._room = 0  # no limit can be met before so many bytes more; below zero: add up and see
         self._comments = False  # whether they are wanted
@@ -219,14 +219,12 @@ class EventStreamParser:
         return self._room < 0 and self._data_size() + size > self._limit
 
     def _take_account(self) -> None:
-        if len(self._pieces) > 1:
-            line = self._pieces[0]
-            if not isinstance(line, bytearray):
-                line = bytearray(line)  # grows in place: each byte is copied once
-            for piece in self._pieces[1:]:
-                line += piece
-            self._pieces = [line]
-        size = sum(map(len, self._pieces)) + self._data_size()
+        pieces = self._pieces
+        if len(pieces) > 1:
+            # Small pieces made one: each costs more than it holds. Those made before are left alone.
+            first = next((i for i, piece in enumerate(pieces) if len(piece) <= _MUCH), len(pieces))
+            pieces[first:] = [b"".join(pieces[first:])]
+        size = sum(map(len, pieces)) + self._data_size()
         self._room = min(self._limit - size, _LONGEST_ACCOUNT)
         if self._room < 0 or self.error is not None:
             self._set_error()

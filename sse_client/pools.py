@@ -126,16 +126,35 @@ def make_pool(
 
 def _socks(proxy: Proxy, settings: dict[str, Any]) -> tuple[urllib3.PoolManager, dict[str, Any]]:
     try:
+        import socks as pysocks  # type: ignore[import-untyped] # noqa: PLC0415 - an optional extra
         from urllib3.contrib import socks  # noqa: PLC0415 - an optional extra
     except ImportError as error:
         raise ImportError("a SOCKS proxy needs one package more: pip install 'sse-client[socks]'") from error
 
     class WatchedSOCKSConnection(_Watched, socks.SOCKSConnection):
-        """Known to the `Interrupter` from when the proxy has connected: PySocks shows its socket no earlier."""
+        """Known to the `Interrupter` while it speaks to the proxy, where urllib3's shows its socket to nobody."""
 
         def _new_conn(self) -> Any:
-            sock = super()._new_conn()
-            self._attempt.interrupter.watch(sock)
+            given: Any = self._socks_options
+            address = (given["proxy_host"], int(given["proxy_port"]))
+            sock = None
+            try:
+                family = socket.getaddrinfo(*address, 0, socket.SOCK_STREAM)[0][0]
+                sock = pysocks.socksocket(family)
+                sock.set_proxy(given["socks_version"], *address, given["rdns"], given["username"], given["password"])
+                for option in self.socket_options or ():
+                    sock.setsockopt(*option)
+                sock.settimeout(self.timeout)
+                self._attempt.interrupter.watch(sock)
+                sock.connect((self.host, self.port))
+            except OSError as failure:
+                if sock is not None:
+                    sock.close()
+                # What PySocks raises is an OSError, and has another that says more.
+                cause = getattr(failure, "socket_err", None) or failure
+                if isinstance(cause, socket.timeout):
+                    raise urllib3_errors.ConnectTimeoutError(self, "timed out") from cause
+                raise urllib3_errors.NewConnectionError(self, str(failure)) from cause
             return sock
 
     class WatchedSOCKSHTTPSConnection(WatchedSOCKSConnection, socks.SOCKSHTTPSConnection):

@@ -89,7 +89,9 @@ class Urllib3Exchange(Exchange):
         if isinstance(cause, (ssl.SSLCertVerificationError, ssl.CertificateError)):
             whose = "proxy" if isinstance(error, urllib3_errors.ProxyError) else "server"
             detail = getattr(cause, "verify_message", "") or str(cause)
-            return CertificateRejected(f"the {whose}'s certificate is not valid: {detail}{self._detour()}", url=self._url)
+            return CertificateRejected(
+                f"the {whose}'s certificate is not valid: {detail}{self._detour()}", url=self._url
+            )
         refused = _REFUSED_TUNNEL.search(str(cause)) if isinstance(cause, OSError) else None
         if refused and self._proxy is not None:
             status = int(refused[1])

@@ -13,8 +13,8 @@ import urllib3
 
 from sse_client import EventSource, EventStreamParser, Listener, MessageEvent
 from sse_client.testing import ScriptedConnector, raw
+from tests.conformance.shapes import KIB, cut, ticks
 
-from ..conformance.shapes import KIB, cut, ticks
 from .peers import CLIENTS, MISSING
 from .report import (
     Report,
@@ -155,9 +155,12 @@ def _listener(report: Report) -> None:
     report.table("what", "CPU", "spread", "bar")
     for name, values in samples.items():
         report.row(name, microseconds(median(values)), percent(spread(values)), "")
-    report.row("the listener's part", microseconds(median(more)), "", report.bar(
-        "listener, us an event", median(more) * 1e6, most=0.4
-    ))
+    report.row(
+        "the listener's part",
+        microseconds(median(more)),
+        "",
+        report.bar("listener, us an event", median(more) * 1e6, most=0.4),
+    )
 
 
 if __name__ == "__main__":

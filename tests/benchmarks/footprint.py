@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 import tracemalloc
+from functools import partial
 
 from sse_client import EventSource, Listener
 
@@ -28,6 +29,11 @@ def python(code: str) -> str:
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
+def import_time(module: str) -> float:
+    """Seconds that an import takes in a new process."""
+    return float(python(_TIME_IMPORT.format(module)))
+
+
 def run(report: Report, seconds: float = 15.0) -> None:
     """Measure, and report."""
     _imports(report, seconds)
@@ -37,14 +43,14 @@ def run(report: Report, seconds: float = 15.0) -> None:
 def _imports(report: Report, seconds: float) -> None:
     report.title("Footprint: the time of the import")
     present = [name for name in IMPORTS if python(_TIME_IMPORT.format(name))]
-    samples = interleaved(
-        {name: (lambda code=_TIME_IMPORT.format(name): float(python(code))) for name in present}, seconds=seconds
-    )
+    samples = interleaved({name: partial(import_time, name) for name in present}, seconds=seconds)
     report.table("module", "import", "spread", "to urllib3", "bar")
     for name in present:
         value = ratio(samples, name, "urllib3")
         words = report.bar("import, to urllib3", value, most=1.1) if name == "sse_client" else ""
-        report.row(name, f"{median(samples[name]) * 1000:.1f} ms", percent(spread(samples[name])), f"{value:.2f} x", words)
+        report.row(
+            name, f"{median(samples[name]) * 1000:.1f} ms", percent(spread(samples[name])), f"{value:.2f} x", words
+        )
     code = f"import sys, sse_client; print(*[name for name in {NOT_IMPORTED!r} if name in sys.modules])"
     imported = python(code).split()
     words = report.bar("modules imported without being asked for", len(imported), most=0)
@@ -78,10 +84,14 @@ def _idle(report: Report) -> None:
     each = (after - before) / LISTENERS / 1024
     report.table("what", "measured", "bar")
     report.row("connected", f"{arrived} of {LISTENERS}", "")
-    report.row("threads each", f"{new_threads / LISTENERS:g}", report.bar("threads each", new_threads / LISTENERS, most=1))
+    report.row(
+        "threads each", f"{new_threads / LISTENERS:g}", report.bar("threads each", new_threads / LISTENERS, most=1)
+    )
     report.row("Python memory each", f"{each:.0f} KiB", report.bar("KiB of Python memory each", each, most=100))
     report.row(
-        f"CPU in {QUIET:g} quiet seconds", f"{cpu * 1000:.1f} ms", report.bar("CPU of idle listeners, %", cpu / QUIET * 100, most=1)
+        f"CPU in {QUIET:g} quiet seconds",
+        f"{cpu * 1000:.1f} ms",
+        report.bar("CPU of idle listeners, %", cpu / QUIET * 100, most=1),
     )
 
 

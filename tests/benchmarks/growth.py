@@ -10,7 +10,8 @@ from collections.abc import Iterable, Sequence
 from itertools import chain, repeat
 from typing import Any, Callable
 
-from ..conformance.shapes import KIB, MIB, comments, cut, data_lines, one_line
+from tests.conformance.shapes import KIB, MIB, comments, cut, data_lines, one_line
+
 from .parse import parse
 from .peers import MISSING, PARSERS
 from .report import Report, TooSlow, run_alone, time_limit

@@ -9,7 +9,8 @@ from typing import Any, Callable
 
 import urllib3
 
-from ..conformance.shapes import KIB
+from tests.conformance.shapes import KIB
+
 from .end_to_end import ours
 from .peers import CLIENTS, MISSING
 from .report import Report, TooSlow, run_alone, time_limit
@@ -61,12 +62,16 @@ def run(report: Report, rounds: int = ROUNDS) -> None:
         for framing, about in FRAMINGS.items():
             samples: dict[str, list[float]] = {}
             wrong: dict[str, str] = {}
+            names = list(clients)
             for _ in range(rounds):
-                for name, client in clients.items():
+                names.append(names.pop(0))
+                for name in names:
                     if name in wrong:
                         continue
                     try:
-                        samples.setdefault(name, []).extend(delays(client, f"{url}/drip/{framing}/{EVENTS}/{PAUSE}"))
+                        samples.setdefault(name, []).extend(
+                            delays(clients[name], f"{url}/drip/{framing}/{EVENTS}/{PAUSE}")
+                        )
                     except TooSlow as error:
                         wrong[name] = str(error)
                     except Exception as error:  # noqa: BLE001 - whatever a peer raises, it does not count, and is named

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from typing import Any, Callable
 
 from sse_client import EventStreamParser, MessageEvent
+from tests.conformance.shapes import SHAPES, cut
 
-from ..conformance.shapes import SHAPES, cut
 from .peers import MISSING, PARSERS, plain
 from .report import (
     Report,

@@ -25,7 +25,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ..conformance.shapes import SHAPES, cut
+from tests.conformance.shapes import SHAPES, cut
 
 __all__ = ["server"]
 
@@ -49,7 +49,7 @@ def chunk(data: bytes) -> bytes:
     return b"%x\r\n%s\r\n" % (len(data), data) if data else b""
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def flood(framing: str, shape: str, events: int) -> bytes:
     """A whole response."""
     blocks = SHAPES[shape].blocks(events)

@@ -170,22 +170,22 @@ def zipped_zeros(count: int, times: int = 1) -> bytes:
 
 
 @needs_proc
-@pytest.mark.parametrize(("encoding", "times"), [("gzip", 1), ("gzip, gzip", 2)])
-def test_a_gzip_bomb(server: EventStreamServer, encoding: str, times: int) -> None:
+def test_a_gzip_bomb(server: EventStreamServer) -> None:
     """Half a megabyte that unpacks to half a gigabyte ends at the limit, not at the end of the memory."""
-    bomb = zipped_zeros(512 * MEGABYTE, times)
-    server.stream(raw(bomb), headers={"Content-Encoding": encoding})
+    bomb = zipped_zeros(512 * MEGABYTE, 1)
+    server.stream(raw(bomb), headers={"Content-Encoding": "gzip"})
     error, _, seen, growth = followed_in_a_child(server)
     assert (error, seen) == ("EventTooLarge", 0)
     # urllib3 before 2.6 unpacks as much as one read has brought: 64 KiB of deflate are 64 MiB at the most.
     assert growth < ROOM + 160 * MEGABYTE
 
 
-def test_too_many_encodings(server: EventStreamServer) -> None:
-    """An encoding wrapped a thousand times is no stream that could be read: an error, not a crash."""
-    server.stream(raw(b"data: a\n\n"), headers={"Content-Encoding": ", ".join(["gzip"] * 1000)})
-    server.stream(event("b"))
-    assert data_of(EventSource(server.url, reconnect=AT_ONCE)) == ["b"]
+@pytest.mark.parametrize("times", [2, 1000])
+def test_more_than_one_encoding(server: EventStreamServer, times: int) -> None:
+    """A body that is encoded more than once, and might unpack to any size, is not read at all."""
+    server.stream(raw(b"data: a\n\n"), headers={"Content-Encoding": ", ".join(["gzip"] * times)})
+    with pytest.raises(ResponseRejected, match="encoded more than once"):
+        data_of(EventSource(server.url, reconnect=AT_ONCE))
 
 
 @pytest.mark.parametrize("encoding", ["br", "zstd", "compress", "nonsense", "identity"])
@@ -327,6 +327,16 @@ def test_wrong_chunk_sizes(server: EventStreamServer, rest: bytes) -> None:
     source = EventSource(server.url, reconnect=AT_ONCE, response_timeout=TIMEOUT, idle_timeout=TIMEOUT)
     assert data_of(source) == ["a", "c"]
     assert server.requests[1].headers["Last-Event-ID"] == "1"
+
+
+@pytest.mark.parametrize("size", [b"-1", b"-5", b"-0", b"zz"])
+def test_a_negative_chunk_size_ends_no_event(server: EventStreamServer, size: bytes) -> None:
+    """A size that is none is broken framing: what follows it does not complete the event before it."""
+    half = b"id: 1\ndata: half\n"
+    server.reply(raw_reply(CHUNKED + b"%x\r\n%s\r\n" % (len(half), half) + size + b"\r\n\r\n"))
+    server.stream(event("whole", id="1"))
+    assert data_of(EventSource(server.url, reconnect=AT_ONCE)) == ["whole"]
+    assert "Last-Event-ID" not in server.requests[1].headers
 
 
 @pytest.mark.parametrize("rest", [b"-5\r\ndata: b\n\n\r\n", b"9\ndata: b\n\n\n", b"0x9\r\ndata: b\n\n\r\n"])

@@ -21,8 +21,9 @@ def serve(exchange):
         exchange.send(encode_event(str(n), id=str(n)))
         exchange.pause(0.002)
 
-with EventStreamServer(port=int(sys.argv[1])) as server:
-    server.handler = serve
+server = EventStreamServer(port=int(sys.argv[1]))
+server.handler = serve
+with server:
     print(server.port)
     threading.Event().wait(60)  # until it is killed
 """

@@ -125,6 +125,8 @@ def flask() -> Iterator[Program]:
             "gunicorn",
             "--threads",
             "8",
+            "--graceful-timeout",
+            "1",
             "--bind",
             f"127.0.0.1:{port}",
             "application:app",

@@ -78,15 +78,19 @@ def main() -> int:
     end = began + arguments.minutes * 60
     last = lost = repeated = wrong = connections = 0
     errors: collections.Counter[str] = collections.Counter()
+    odd: list[str] = []
     first: Optional[Held] = None
     highest, next_look = 0, began + 10
     with source:
         for item in source.lifecycle():
             if isinstance(item, MessageEvent):
                 number = int(item.last_event_id)
+                is_wrong = item.data != f"event {number}" + "\nmore" * (number % 3)
                 repeated += number <= last
                 lost += max(0, number - last - 1)
-                wrong += item.data != f"event {number}" + "\nmore" * (number % 3)
+                wrong += is_wrong
+                if (is_wrong or number != last + 1) and len(odd) < 10:
+                    odd.append(f"after {last} came {item!r}")
                 last = max(last, number)
             elif isinstance(item, OpenEvent):
                 connections += 1
@@ -106,6 +110,8 @@ def main() -> int:
     server.kill()
     after = held()
     print(f"events {last}, connections {connections}, servers {server.starts}")
+    for text in odd:
+        print(text)
     print(f"lost {lost}, repeated {repeated}, wrong {wrong}")
     print(f"after 10 s: {first}; at the end: {after}; highest {highest / 2**20:.1f} MiB")
     for text, times in errors.most_common():

@@ -23,14 +23,52 @@ from .measure import grown, held
 
 STREAM = b"retry: 1\nid: 1\ndata: a\n\n: hello\n\nevent: x\nid: \xe2\x9c\x93\ndata: b\ndata: c\n\n" * 3
 TOKENS = (
-    b"\r\n", b"\n", b"\r\n\r\n", b":", b";", b",", b" ", b"\t", b"\0", b"\xff", b"0\r\n\r\n", b"0", b"-1", b"ffffffffffff", b"+",
-    b"chunked", b"gzip", b"deflate", b"br", b"zstd", b"identity", b"Transfer-Encoding: chunked\r\n", b"Content-Length: 5\r\n",
-    b"Content-Length: 0\r\n", b"Content-Encoding: gzip\r\n", b"Content-Encoding: gzip, deflate\r\n", b"Connection: close\r\n",
-    b"Connection: keep-alive\r\n", b"Set-Cookie: a=1; Path=/\r\n", b"Set-Cookie: \xff=;\r\n", b"Location: /x\r\n", b"Location: //\r\n",
-    b"Location: http://[\r\n", b"Retry-After: 1\r\n", b"Retry-After: Thu, 99\r\n", b"HTTP/1.1 100 Continue\r\n\r\n",
-    b"HTTP/1.1 200 OK\r\n", b"HTTP/1.0 200\r\n", b"Content-Type: text/event-stream\r\n", b"data: ", b"id: ", b"\x1f\x8b", b"9" * 30,
-    b"x" * 9000, b"A: b\r\n" * 120,
-)  # fmt: skip
+    b"\r\n",
+    b"\n",
+    b"\r\n\r\n",
+    b":",
+    b";",
+    b",",
+    b" ",
+    b"\t",
+    b"\0",
+    b"\xff",
+    b"0\r\n\r\n",
+    b"0",
+    b"-1",
+    b"ffffffffffff",
+    b"+",
+    b"chunked",
+    b"gzip",
+    b"deflate",
+    b"br",
+    b"zstd",
+    b"identity",
+    b"Transfer-Encoding: chunked\r\n",
+    b"Content-Length: 5\r\n",
+    b"Content-Length: 0\r\n",
+    b"Content-Encoding: gzip\r\n",
+    b"Content-Encoding: gzip, deflate\r\n",
+    b"Connection: close\r\n",
+    b"Connection: keep-alive\r\n",
+    b"Set-Cookie: a=1; Path=/\r\n",
+    b"Set-Cookie: \xff=;\r\n",
+    b"Location: /x\r\n",
+    b"Location: //\r\n",
+    b"Location: http://[\r\n",
+    b"Retry-After: 1\r\n",
+    b"Retry-After: Thu, 99\r\n",
+    b"HTTP/1.1 100 Continue\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\n",
+    b"HTTP/1.0 200\r\n",
+    b"Content-Type: text/event-stream\r\n",
+    b"data: ",
+    b"id: ",
+    b"\x1f\x8b",
+    b"9" * 30,
+    b"x" * 9000,
+    b"A: b\r\n" * 120,
+)
 STATUSES = (200,) * 12 + (204, 206, 301, 302, 303, 307, 308, 304, 400, 401, 404, 407, 408, 429, 500, 503, 101, 103, 999)
 
 
@@ -206,7 +244,7 @@ def main() -> int:
             outcomes["ended"] += 1
         except EventSourceError as error:
             outcomes[type(error).__name__] += 1
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it is a finding
             failures.append(f"{seed}: {error!r}\n    {server.answer.data!r}")
             print(failures[-1], flush=True)
             if isinstance(error, KeyboardInterrupt):

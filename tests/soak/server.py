@@ -51,7 +51,8 @@ class Faulty:
             exchange.send(body[:size])
             body = body[size:]
         if fault == "garbage":
-            exchange.write_raw(choice.choice((b"zz\r\n", b"\x00\xff" * 50, b"5\r\nid: 99", b"-1\r\n\r\n")))
+            # Broken framing. (A whole chunk of garbage would be what the server has to say.)
+            exchange.write_raw(choice.choice((b"zz\r\n", b"\x00\xff" * 50, b"ffff\r\n", b"-1\r\n\r\n")))
         elif fault == "cut":
             exchange.drop()
         elif fault == "reset":
@@ -70,8 +71,9 @@ def main() -> None:
         except ExchangeEnded:
             pass
 
-    with EventStreamServer(port=port) as server:
-        server.handler = serve
+    server = EventStreamServer(port=port)
+    server.handler = serve  # before it listens: without a handler it tells its clients to stop
+    with server:
         print(server.port, flush=True)
         sys.stdin.read()  # until the soak is over
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import logging
-import runpy
 from typing import Any, Optional
 
 import pytest
@@ -301,12 +300,3 @@ def test_the_demo_is_started_for_as_long_as_asked(monkeypatch: pytest.MonkeyPatc
     assert main(["--demo"]) == 1
     assert main(["--demo", "--seconds", "2.5", "--no-color", "-v"]) == 1
     assert calls == [10.0, 2.5]
-
-
-def test_the_package_runs_as_a_module(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """`python -m sse_client` is the command, and ends with its code."""
-    monkeypatch.setattr("sys.argv", ["__main__.py", "--version"])
-    with pytest.raises(SystemExit) as caught:
-        runpy.run_module("sse_client", run_name="__main__")
-    assert caught.value.code == 0
-    assert capsys.readouterr().out == f"sse-client {__version__}\n"

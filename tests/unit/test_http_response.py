@@ -4,6 +4,7 @@ import pytest
 
 from sse_client.http_response import is_redirect, joined_headers, retry_after, why_rejected
 
+STREAM = {"content-type": "text/event-stream"}
 NOW = 1_000_000_000.0  # Sun, 09 Sep 2001 01:46:40 GMT
 
 
@@ -39,6 +40,7 @@ def test_no_content() -> None:
         (206, {"content-type": "text/event-stream"}, "the server answered 206 Partial Content"),
         (599, {}, "the server answered 599"),
         (200, {}, "the response has no Content-Type; an event stream has text/event-stream"),
+        (200, {**STREAM, "content-encoding": "gzip, gzip"}, "the response is encoded more than once"),
         (200, {"content-type": ""}, "the response is of type '', not text/event-stream"),
         (200, {"content-type": "text/html"}, "the response is of type 'text/html', not text/event-stream"),
         (200, {"content-type": "text/event-streams"}, "is of type 'text/event-streams'"),
