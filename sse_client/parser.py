@@ -294,7 +294,7 @@ class EventStreamParser:
                         self._id = value
                 elif name == "retry" and value.isascii() and value.isdigit():
                     # float(), not int(): it takes any number of digits, in linear time.
-                    self.reconnection_time = float(value) / 1000
+                    self.reconnection_time = float(value + "e-3")
                 if name != "data":
                     continue
             data.append(value)

@@ -66,5 +66,5 @@ app = Starlette(routes=[Route("/ticks", ticks), Route("/quiet", quiet), Route("/
 
 if __name__ == "__main__":
     listener = socket.create_server(("127.0.0.1", int(sys.argv[1])))
-    print(listener.getsockname()[1], flush=True)  # noqa: T201 - the test reads it
+    print(listener.getsockname()[1], flush=True)
     uvicorn.Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1)).run(sockets=[listener])

@@ -46,7 +46,7 @@ def test_close_from_another_thread_ends_the_loop_in_every_phase(phase: Any) -> N
         assert returned_after < SOON
         assert seconds < SOON
         assert here.requests() == requests
-        print(f"the loop ended {seconds:.6f} s after close()")  # noqa: T201 - seen with -rP
+        print(f"the loop ended {seconds:.6f} s after close()")
 
 
 @pytest.mark.filterwarnings("ignore:unclosed <ssl.SSLSocket:ResourceWarning")  # see test_close_at_200_random_moments
@@ -224,7 +224,7 @@ def test_close_at_200_random_moments(
             assert len(server.requests) <= requests + 1
     gc.collect()
     taken.sort()
-    print(f"loops ended after {statistics.median(taken):.6f} s (median), {taken[-1]:.6f} s (worst)")  # noqa: T201
+    print(f"loops ended after {statistics.median(taken):.6f} s (median), {taken[-1]:.6f} s (worst)")
     assert taken[-1] < SOON
 
 

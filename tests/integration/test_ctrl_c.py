@@ -57,4 +57,4 @@ def test_ctrl_c_ends_the_program(name: str, server_context: ssl.SSLContext, trus
         process.wait_for("interrupted CLOSED")
         assert process.process.returncode == -signal.SIGINT
         assert seconds < SOON
-        print(f"the process ended after {seconds:.3f} s")  # noqa: T201 - seen with -rP
+        print(f"the process ended after {seconds:.3f} s")

@@ -78,7 +78,7 @@ CALLS: dict[str, Any] = {
     "requests: `response.iter_content(None)`": (over_requests, lambda r: r.iter_content(None), _BY_CHUNKS),
     "requests: `response.iter_content(1024)`": (over_requests, lambda r: r.iter_content(1024), _BY_CHUNKS),
     "requests: `response.iter_content(1)`, slow": (over_requests, lambda r: r.iter_content(1), _PROMPT),
-    "requests: `iter(lambda: response.raw.read1(65536, decode_content=True), b\"\")`": (
+    'requests: `iter(lambda: response.raw.read1(65536, decode_content=True), b"")`': (
         over_requests,
         lambda r: read1(r.raw),
         _PROMPT,
@@ -101,7 +101,7 @@ CALLS: dict[str, Any] = {
         lambda r: r.stream(1, decode_content=True),
         _PROMPT,
     ),
-    "urllib3: `iter(lambda: response.read1(65536, decode_content=True), b\"\")`": (over_urllib3, read1, _PROMPT),
+    'urllib3: `iter(lambda: response.read1(65536, decode_content=True), b"")`': (over_urllib3, read1, _PROMPT),
 }
 
 

@@ -1,7 +1,5 @@
 """Every public name of `sse_client.testing` and of the requests bridge, used as users would. Read by type checkers."""
 
-
-
 from __future__ import annotations
 
 import threading
