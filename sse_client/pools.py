@@ -172,7 +172,8 @@ def _socks(proxy: Proxy, settings: dict[str, Any]) -> tuple[urllib3.PoolManager,
 
 def _socket_options() -> list[tuple[int, int, int]]:
     """Return urllib3's options and TCP keep-alive: a dead peer is noticed after two minutes, if the platform can."""
-    options: list[Any] = [*urllib3_connection.HTTPConnection.default_socket_options]
+    defaults: Any = urllib3_connection.HTTPConnection.default_socket_options
+    options: list[Any] = [*defaults]
     options.append((socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1))
     for name, value in (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4)):
         if hasattr(socket, name):
