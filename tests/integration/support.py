@@ -165,14 +165,20 @@ class Child:
 
 
 @contextmanager
-def child(code: str, *arguments: str, stderr: Any = None) -> Iterator[Child]:
-    """Run ``code`` in a Python process of its own, which can import what the tests can."""
+def child(code: str, *arguments: str, stderr: Any = None, covered: bool = True) -> Iterator[Child]:
+    """Run ``code`` in a Python process of its own, which can import what the tests can.
+
+    Its coverage is measured where the tests' is, unless ``covered`` is false: that costs time and memory.
+    """
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    if not covered:
+        environment.pop("COVERAGE_PROCESS_START", None)
     process = subprocess.Popen(
         [sys.executable, "-u", "-c", code, *arguments],
         stdout=subprocess.PIPE,
         stderr=stderr,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env=environment,
     )
     running = Child(process)
     try:

@@ -62,7 +62,7 @@ def followed_in_a_child(
     server: EventStreamServer, *, limit: int = LIMIT, events: int = 10**9
 ) -> tuple[str, str, int, int]:
     """Follow the server in a process of its own; return the error, its text, how much was seen, and the growth."""
-    with child(FOLLOWING, server.url, str(limit), str(events)) as process:
+    with child(FOLLOWING, server.url, str(limit), str(events), covered=False) as process:
         process.process.wait(60)
         process.wait_for("[")
         error, text, seen, growth = json.loads(process.lines[0])
