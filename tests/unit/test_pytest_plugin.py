@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import importlib.util
 import os
 from pathlib import Path
 from typing import Callable
@@ -136,3 +137,12 @@ def test_it_can_be_switched_off(run: Run) -> None:
     result = run(_USES_IT, "-p", "no:sse_client")
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["*fixture 'event_stream_server' not found*"])
+
+
+@pytest.mark.skipif(importlib.util.find_spec("xdist") is None, reason="needs the package pytest-xdist")
+def test_it_works_in_several_processes(run: Run) -> None:
+    """Each worker of pytest-xdist has servers of its own."""
+    source = _USES_IT + "\n".join(
+        f"def test_again_{n}(event_stream_server): test_it(event_stream_server)" for n in range(5)
+    )
+    run(source, "-n", "2", in_process=False).assert_outcomes(passed=6)
