@@ -9,6 +9,7 @@ Example::
 
 from __future__ import annotations
 
+from .chunks import iter_events
 from .connector import Connection, Connector, ResponseHead
 from .dispatch_queue import DispatchQueue
 from .errors import (
@@ -22,7 +23,7 @@ from .errors import (
 )
 from .events import CommentEvent, ErrorEvent, LifecycleEvent, MessageEvent, OpenEvent, ReadyState
 from .listener import CloseEvent, HandlerErrorEvent, Listener
-from .parser import DEFAULT_MAX_EVENT_SIZE, EventStreamParser, iter_events
+from .parser import DEFAULT_MAX_EVENT_SIZE, EventStreamParser
 from .reconnect import ReconnectPolicy
 from .source import EventSource
 from .version import __version__

@@ -4,36 +4,33 @@ The rules are those of the HTML Living Standard, sections 9.2.5 "Parsing an even
 and 9.2.6 "Interpreting an event stream"; each stands here once, next to the sentence it
 obeys. A parser serves one connection and does no I/O.
 
-Why it is fast: a chunk becomes whole lines in one go (one search, one decoding, one
-split), so that the work per line is one test and one append. Only what lies behind the
-last line ending is carried over, as bytes, so that no character is ever cut in two. Large
-chunks, long lines and nearness to the size limit leave that course for `_feed_much`.
+Why it is fast: a chunk becomes whole lines in one go (one decoding, one split), so that
+the work per line is one test and one append. Only what lies behind the last line ending is
+carried over, as bytes, so that no character is ever cut in two. Lines that are long and
+chunks that could meet the limit are taken one by one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from functools import partial
-from typing import Any, Optional, Union
+from typing import Any, AnyStr, Optional, Union
 
 from .arguments import check_last_event_id, check_size
 from .errors import EventTooLarge
 from .events import CommentEvent, MessageEvent
 
-__all__ = ["DEFAULT_MAX_EVENT_SIZE", "EventStreamParser", "iter_events"]
+__all__ = ["DEFAULT_MAX_EVENT_SIZE", "EventStreamParser"]
 
 DEFAULT_MAX_EVENT_SIZE = 64 * 1024 * 1024
 """64 MiB: more than any well-meant event, and little enough for a small machine."""
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_MUCH = 4096  # bytes: above, what costs is copying them; below, the number of calls
-_LONGEST_ACCOUNT = 256 * 1024  # bytes that may come before sizes are added up, and small pieces joined
+_LONG = 4096  # bytes: above, what costs a line is copying it; below, the number of calls
+_SMALL = 2048  # bytes: below, an object costs too much for what it holds
+_MUCH = 512 * 1024  # bytes that may come before the small objects are joined
 
-# "Streams must be decoded using the UTF-8 decode algorithm." Python's "replace" makes one
-# U+FFFD of each maximal subpart, as the Encoding Standard does.
-_decode = partial(str, encoding="utf-8", errors="replace")
-
-# MessageEvent's own __init__ would be a fifth of the time that an event takes here.
+# MessageEvent's own __init__ would be a tenth of the time that an event takes here.
 _new_message_event = partial(MessageEvent.__new__, MessageEvent)
 
 
@@ -79,15 +76,14 @@ class EventStreamParser:
         self._type = ""
         self._data: list[str] = []
         self._id = last_event_id
-        self._joined = 0  # so many leading items of the data have been counted, and are many lines made one
-        self._joined_size = 0  # what they count, if there are any
 
         # Of the bytes: what the chunks so far have left over.
         self._optional = _BYTE_ORDER_MARK  # is left out if the stream goes on with it
         self._begun = b""  # what has come of that
-        self._pieces: list[Union[bytes, memoryview]] = []  # the line that has not ended yet
+        self._pieces: list[bytes] = []  # the line that has not ended yet
 
-        self._room = 0  # no limit can be met before so many bytes more; below zero: add up and see
+        self._room = 0  # the longest chunk before which no account has to be taken
+        self._known_lines = self._known_pieces = 0  # how many there were at the last account
         self._comments = False  # whether they are wanted
 
     def feed(self, chunk: Union[bytes, bytearray, memoryview]) -> list[MessageEvent]:
@@ -102,34 +98,47 @@ class EventStreamParser:
             chunk = bytes(memoryview(chunk))  # unlike bytes(chunk), refuses str and int
         if self._optional:
             chunk = self._without_optional(chunk)
-        if 13 in chunk:  # a carriage return; looking for the number costs a fifth of looking for bytes
-            chunk = self._with_line_feeds_only(chunk)
         size = len(chunk)
-        self._room = room = self._room - size
-        if room < 0 or size > _MUCH:
-            return self._feed_much(chunk)
+        if size > self._room and self._could_meet_limit(size):
+            return self._feed_one_by_one(chunk)
 
+        # "Lines must be separated by either a U+000D U+000A (CRLF) character pair, a single
+        # U+000A (LF) character, or a single U+000D (CR) character." A CR ends its line
+        # without waiting for what may follow; an LF that does follow belongs to it.
+        if 13 in chunk:  # a CR; to look for the number costs a fifth of looking for b"\r"
+            if chunk[-1] == 13:
+                self._optional = b"\n"
+            chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         pieces = self._pieces
-        if 10 not in chunk:  # a line feed
+        if 10 not in chunk:  # an LF
             if chunk:
                 pieces.append(chunk)
+                self._room -= size
             return []
-        lines, _, unfinished = chunk.rpartition(b"\n")
-        if pieces:
-            pieces.append(lines)
-            lines = b"".join(pieces)
-            pieces.clear()
-            if len(lines) > 2 * _MUCH:  # then the pieces were a long line
+        is_whole = not pieces and chunk[-1] == 10
+        if not is_whole:
+            chunk, _, unfinished = chunk.rpartition(b"\n")
+            if pieces:
+                pieces.append(chunk)
+                chunk = b"".join(pieces)
+                size = len(chunk)
+                pieces.clear()
+            if unfinished:
                 pieces.append(unfinished)
-                return self._interpret_one_by_one(lines, len(lines))
-        if unfinished:
-            pieces.append(unfinished)
-        # A line feed never lies inside a UTF-8 sequence: whole lines can be decoded on their own.
-        try:
-            text = lines.decode()
-        except UnicodeDecodeError:
-            text = _decode(lines)
-        return self._interpret(text.split("\n"))
+
+        # "Streams must be decoded using the UTF-8 decode algorithm." Python's "replace" makes
+        # one U+FFFD of each maximal subpart, as the Encoding Standard does. An LF never lies
+        # inside a UTF-8 sequence: whole lines can be decoded on their own.
+        if size > _LONG and chunk.find(b"\n", size // 2, size // 2 + _LONG) < 0:
+            events = self._interpret(self._long_lines(chunk, len(chunk) - is_whole))
+        else:
+            lines = chunk.decode("utf-8", "replace").split("\n")
+            if is_whole:
+                lines.pop()
+            events = self._interpret(lines)
+        if pieces or self._data:
+            self._room -= size
+        return events
 
     def feed_with_comments(self, chunk: Union[bytes, bytearray, memoryview]) -> list[Union[MessageEvent, CommentEvent]]:
         """Do as `feed` does, and return the comments too, each in its place among the events.
@@ -143,8 +152,6 @@ class EventStreamParser:
             self._comments = False
         return events
 
-    # Bytes to whole lines (9.2.5) -------------------------------------------------------
-
     def _without_optional(self, chunk: bytes) -> bytes:
         # "The UTF-8 decode algorithm strips one leading UTF-8 Byte Order Mark (BOM), if any."
         chunk = self._begun + chunk
@@ -155,98 +162,57 @@ class EventStreamParser:
         self._optional = self._begun = b""
         return chunk
 
-    def _with_line_feeds_only(self, chunk: bytes) -> bytes:
-        # "Lines must be separated by either a U+000D U+000A (CRLF) character pair, a single
-        # U+000A (LF) character, or a single U+000D (CR) character." A CR ends its line
-        # without waiting for what may follow; an LF that does follow belongs to it.
-        if chunk.endswith(b"\r"):
-            self._optional = b"\n"
-        return chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-
-    def _feed_much(self, chunk: bytes) -> list[Any]:
-        # The same as the rest of feed(), with fewer copies, and with the limit in view.
-        if self.error is not None:
-            raise self.error
-        events: list[Any] = []
-        pieces = self._pieces
-        stop = chunk.rfind(b"\n")
-        if stop < 0:
-            pieces.append(chunk)
-        else:
-            view = memoryview(chunk)
-            unfinished = view[stop + 1 :]
-            lines = chunk
-            if pieces:
-                lines = b"".join([*pieces, view[:stop]])
-                stop = len(lines)
-                pieces.clear()
-            if unfinished:  # a view saves a copy, and is good if it keeps little else alive
-                pieces.append(unfinished if len(unfinished) > len(chunk) // 2 else bytes(unfinished))
-            if self._is_near_limit(stop + len(unfinished)) or lines.find(b"\n", stop // 2, stop // 2 + _MUCH) < 0:
-                events = self._interpret_one_by_one(lines, stop)
-            else:
-                events = self._interpret(_decode(memoryview(lines)[:stop]).split("\n"))
-        if self._room < 0:
-            self._take_account()
-        return events
-
-    def _interpret_one_by_one(self, lines: bytes, stop: int) -> list[Any]:
-        # For lines that are long: what they cost is copying them, and each is copied once here.
-        # And for lines near the limit, so that it is met at the same byte however they were cut.
-        events: list[Any] = []
-        is_near_limit = self._is_near_limit(stop)
+    def _long_lines(self, lines: bytes, stop: int) -> Iterator[str]:
+        # What long lines cost is copying them. Here each is found by searching, and copied once.
         view = memoryview(lines)
         start = 0
         while start <= stop:
             end = lines.find(b"\n", start, stop)
             if end < 0:
                 end = stop
-            if is_near_limit and end - start + self._data_size() > self._limit:
-                self._set_error()
-                break
             if lines.startswith(b"data: ", start, end):
                 # The rule for data is applied to the line without its value, then this is put in.
-                self._interpret(["data: "])
-                self._data[-1] = _decode(view[start + 6 : end])
+                yield "data: "
+                self._data[-1] = str(view[start + 6 : end], "utf-8", "replace")
             else:
-                events += self._interpret([_decode(view[start:end])])
+                yield str(view[start:end], "utf-8", "replace")
             start = end + 1
-        return events
 
     # The limit and the memory -----------------------------------------------------------
 
-    def _is_near_limit(self, size: int) -> bool:
-        return self._room < 0 and self._data_size() + size > self._limit
+    def _could_meet_limit(self, size: int) -> bool:
+        # Takes an account: of what is held, and so of how long a chunk may be without another.
+        if self.error is not None:
+            raise self.error
+        room = self._limit - self._held()
+        self._room = min(room, _MUCH)
+        return size > room
 
-    def _take_account(self) -> None:
-        pieces = self._pieces
-        if len(pieces) > 1:
-            # Small pieces made one: each costs more than it holds. Those made before are left alone.
-            first = next((i for i, piece in enumerate(pieces) if len(piece) <= _MUCH), len(pieces))
-            pieces[first:] = [b"".join(pieces[first:])]
-        size = sum(map(len, pieces)) + self._data_size()
-        self._room = min(self._limit - size, _LONGEST_ACCOUNT)
-        if self._room < 0 or self.error is not None:
-            self._set_error()
+    def _held(self) -> int:
+        self._known_pieces = _join_if_small(self._pieces, self._known_pieces, b"")
+        self._known_lines = _join_if_small(self._data, self._known_lines, "\n")
+        return sum(map(len, self._pieces)) + sum(map(len, self._data)) + len(self._data)
 
-    def _data_size(self) -> int:
-        if not self._joined:
-            self._joined_size = 0
-        new = self._data[self._joined :]
-        if new:
-            # Joined, so that millions of short lines do not take a str each until their event ends.
-            self._data[self._joined :] = ["\n".join(new)]
-            self._joined_size += len(self._data[-1]) + 1
-            self._joined += 1
-        return self._joined_size
-
-    def _set_error(self) -> None:
+    def _feed_one_by_one(self, chunk: bytes) -> list[Any]:
+        # So that the limit is met at the same byte however the bytes were cut.
+        events: list[Any] = []
+        room = 0
+        for line in chunk.splitlines(keepends=True):
+            size = len(line.rstrip(b"\r\n"))
+            if size > room:
+                room = self._limit - self._held()
+            if size > room:
+                self.error = EventTooLarge(url=self._origin, limit=self._limit)
+                break
+            room -= len(line)
+            self._room = len(line)
+            events += self.feed(line)
         self._room = -1
-        self.error = self.error or EventTooLarge(url=self._origin, limit=self._limit)
+        return events
 
     # Lines to events (9.2.6) ------------------------------------------------------------
 
-    def _interpret(self, lines: list[str]) -> list[Any]:
+    def _interpret(self, lines: Iterable[str]) -> list[Any]:
         events: list[Any] = []
         data = self._data
         for line in lines:
@@ -268,7 +234,6 @@ class EventStreamParser:
                         event.origin = self._origin
                         events.append(event)
                         data.clear()
-                        self._joined = 0
                     self._type = ""
                     continue
                 if (value := line.removeprefix("id: ")) is not line:
@@ -301,40 +266,9 @@ class EventStreamParser:
         return events
 
 
-def iter_events(
-    chunks: Iterable[Union[bytes, bytearray, memoryview]],
-    *,
-    last_event_id: str = "",
-    origin: str = "",
-    max_event_size: int = DEFAULT_MAX_EVENT_SIZE,
-) -> Iterator[MessageEvent]:
-    """Yield the events of an event stream whose bytes somebody else brings.
-
-    Each event is yielded as soon as the chunk that completes it has come. Does not connect,
-    reconnect or close anything: that is for `EventSource`.
-
-    Args:
-        chunks: Any iterable of bytes, cut anywhere: the body of a response, a file, a list.
-        last_event_id: As in `EventStreamParser`.
-        origin: As in `EventStreamParser`.
-        max_event_size: As in `EventStreamParser`.
-
-    Raises:
-        EventTooLarge: An event outgrew ``max_event_size``; raised after the events before it.
-        TypeError: ``chunks`` is one ``bytes`` or ``str`` instead of an iterable of chunks
-            (raised at the call), or a chunk is not bytes.
-        ValueError: Another argument is wrong; the message names it.
-    """
-    if isinstance(chunks, (str, bytes, bytearray, memoryview)):
-        raise TypeError(f"chunks must be an iterable of bytes, not one {type(chunks).__name__}: pass [chunk]")
-    parser = EventStreamParser(last_event_id=last_event_id, origin=origin, max_event_size=max_event_size)
-    return _iterate(parser, iter(chunks))
-
-
-def _iterate(
-    parser: EventStreamParser, chunks: Iterator[Union[bytes, bytearray, memoryview]]
-) -> Iterator[MessageEvent]:
-    for chunk in chunks:
-        yield from parser.feed(chunk)
-        if parser.error is not None:
-            raise parser.error
+def _join_if_small(items: list[AnyStr], known: int, separator: AnyStr) -> int:
+    """Make one of the items after those known if they are small; return how many there are now."""
+    new = items[known:]
+    if sum(map(len, new)) < _SMALL * len(new):
+        items[known:] = [separator.join(new)]
+    return len(items)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import tracemalloc
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from sse_client import EventStreamParser, EventTooLarge, MessageEvent, iter_events
+from sse_client import EventStreamParser, EventTooLarge, MessageEvent
 
 MIB = 1024 * 1024
 
@@ -28,11 +27,9 @@ MIB = 1024 * 1024
     ],
 )
 def test_a_wrong_argument_is_named(arguments: dict[str, Any], error: type[Exception], named: str) -> None:
-    """A wrong argument fails at the call, of the parser and of `iter_events`, and is named."""
+    """A wrong argument fails at the call, and is named."""
     with pytest.raises(error, match=named):
         EventStreamParser(**arguments)
-    with pytest.raises(error, match=named):
-        iter_events([], **arguments)
 
 
 def test_a_new_parser_knows_what_it_was_told() -> None:
@@ -91,33 +88,6 @@ def test_the_limit_holds_in_a_long_quiet_stream() -> None:
     assert parser.error is None
     parser.feed(b"x")
     assert parser.error is not None
-
-
-def test_iter_events_asks_for_a_chunk_only_when_it_needs_one() -> None:
-    """Nothing is taken from the chunks before the first step, nor more than an event needs."""
-    taken: list[bytes] = []
-
-    def chunks() -> Iterator[bytes]:
-        for chunk in (b"data: 1\n\ndata: 2\n\n", b"data: 3\n\n"):
-            taken.append(chunk)
-            yield chunk
-
-    events = iter_events(chunks())
-    assert taken == []
-    assert [next(events).data, next(events).data] == ["1", "2"]
-    assert len(taken) == 1
-    assert next(events).data == "3"
-    assert list(events) == []
-
-
-def test_iter_events_stops_at_the_limit() -> None:
-    """No further chunk is asked for once an event is too large."""
-    chunks = iter([b"data: x\n\n", b"data: too much", b"\n\n"])
-    events = iter_events(chunks, max_event_size=8)
-    assert next(events).data == "x"
-    with pytest.raises(EventTooLarge):
-        next(events)
-    assert list(chunks) == [b"\n\n"]
 
 
 @pytest.mark.parametrize("line", ["", "d", "data", "data:x", "id: 7", "\u20ac" * 100])

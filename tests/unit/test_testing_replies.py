@@ -13,8 +13,9 @@ from typing import Any, Optional
 
 import pytest
 
+from sse_client.chunks import iter_events
 from sse_client.events import MessageEvent
-from sse_client.parser import EventStreamParser, iter_events
+from sse_client.parser import EventStreamParser
 from sse_client.testing import (
     EventStreamServer,
     comment,
