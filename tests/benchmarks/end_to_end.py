@@ -33,6 +33,7 @@ from .server import server
 EVENTS = 20_000
 SECONDS = 8.0
 OURS = "sse_client"
+FLOOR = "a raw socket"
 LISTENED = 100_000
 
 BARS = {
@@ -107,7 +108,7 @@ def run(report: Report, seconds: float = SECONDS) -> None:
     report.title("End to end: CPU per event of a backlog")
     for name, why in MISSING.items():
         report.note(f"{name} is left out: {why}")
-    clients = {OURS: ours, "urllib3 read1 + our parser": read1_and_parser, "a raw socket": raw_socket, **CLIENTS}
+    clients = {OURS: ours, "urllib3 read1 + our parser": read1_and_parser, FLOOR: raw_socket, **CLIENTS}
     with server() as url:
         for framing, (about, peer, most) in BARS.items():
             address = f"{url}/flood/{framing}/ticks/{EVENTS}"
@@ -117,7 +118,9 @@ def run(report: Report, seconds: float = SECONDS) -> None:
             report.table("client", "CPU", "spread", "ours takes", "bar")
             for name in right:
                 value = ratio(samples, OURS, name)
-                words = report.bar(f"end to end, {about}, of {name}", value, most=most) if name == peer else ""
+                words = ""
+                if name not in {OURS, FLOOR}:
+                    words = report.compare("end to end", about, name, value, most=most if name == peer else None)
                 report.row(
                     name, microseconds(median(samples[name])), percent(spread(samples[name])), f"{value:.2f} x", words
                 )

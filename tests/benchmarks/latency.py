@@ -84,7 +84,9 @@ def run(report: Report, rounds: int = ROUNDS) -> None:
                     report.row(name, "does not count", wrong[name], "", "")
                     continue
                 middle = statistics.median(values)
-                words = report.bar(f"latency, {about}", middle / base, most=1.1) if name == OURS else ""
+                words = ""
+                if name != BARE:
+                    words = report.compare("latency", about, name, middle / base, most=1.1 if name == OURS else None)
                 report.row(
                     name,
                     f"{middle * 1e6:.0f} us",

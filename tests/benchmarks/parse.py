@@ -163,7 +163,7 @@ def run(report: Report, seconds: float = SECONDS) -> None:
                 fastest,
                 microseconds(median(samples[fastest])),
                 f"{value:.2f} x",
-                report.bar(f"parsing {name}, {kind}", value, least=least),
+                report.compare("parsing", f"chunks of {kind}", f"{name}: {shape.about}", value, least=least),
                 microseconds(median(samples[FLOOR])),
                 "; ".join(f"{peer}: {why}" for peer, why in wrong.items()),
             )

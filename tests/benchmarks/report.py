@@ -8,11 +8,12 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from signal import ITIMER_REAL, SIGALRM, Handlers, setitimer, signal
 from types import FrameType
 from typing import Any, Callable, Optional
 
-__all__ = ["Report", "TooSlow", "best", "interleaved", "median", "ratio", "spread", "time_limit"]
+__all__ = ["Ratio", "Report", "TooSlow", "best", "interleaved", "machine", "median", "ratio", "spread", "time_limit"]
 
 Samples = dict[str, list[float]]
 
@@ -74,12 +75,35 @@ def best(samples: Samples, names: Sequence[str], ours: str) -> Optional[str]:
     return min(names, key=lambda name: ratio(samples, name, ours), default=None)
 
 
+def machine() -> str:
+    """What measures: the interpreter and the processor."""
+    return f"{platform.python_implementation()} {platform.python_version()}, {platform.machine()}"
+
+
+def is_met(value: float, least: Optional[float], most: Optional[float]) -> bool:
+    """Whether a value is within its limits."""
+    return (least is None or value >= least) and (most is None or value <= most)
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """What the chart shows: one comparison, and the bar that it has to meet, if there is one."""
+
+    part: str
+    panel: str
+    label: str
+    value: float
+    bar: Optional[float] = None
+    met: bool = True
+
+
 class Report:
-    """What was measured: written to the screen at once, and kept as Markdown."""
+    """What was measured: written to the screen at once, and kept as Markdown and for the chart."""
 
     def __init__(self) -> None:
         self.markdown: list[str] = []
         self.bars: list[tuple[str, bool]] = []
+        self.ratios: list[Ratio] = []
         self._columns: Sequence[str] = ()
         self._widths: list[int] = []
 
@@ -90,8 +114,8 @@ class Report:
 
     def about_the_machine(self) -> None:
         """Say what measures."""
-        self.say(f"{platform.python_implementation()} {platform.python_version()}, {platform.machine()}")
-        self.markdown.append(f"{platform.python_implementation()} {platform.python_version()}, {platform.machine()}.")
+        self.say(machine())
+        self.markdown.append(f"{machine()}.")
 
     def say(self, text: str) -> None:
         """Write a line to the screen."""
@@ -119,10 +143,26 @@ class Report:
 
     def bar(self, what: str, value: float, *, least: Optional[float] = None, most: Optional[float] = None) -> str:
         """Keep whether a bar is met, and return it in words."""
-        met = (least is None or value >= least) and (most is None or value <= most)
+        met = is_met(value, least, most)
         limit = f"at least {least:g}" if most is None else f"at most {most:g}"
         self.bars.append((f"{what}: {value:.3g}, {limit}", met))
         return f"{'met' if met else 'NOT MET'} ({limit})"
+
+    def compare(
+        self,
+        part: str,
+        panel: str,
+        label: str,
+        value: float,
+        *,
+        least: Optional[float] = None,
+        most: Optional[float] = None,
+    ) -> str:
+        """Keep a ratio for the chart, and its bar if it has one; return the bar in words."""
+        limit = least if most is None else most
+        words = "" if limit is None else self.bar(f"{part}, {panel}, {label}", value, least=least, most=most)
+        self.ratios.append(Ratio(part, panel, label, value, limit, met=is_met(value, least, most)))
+        return words
 
     def summary(self) -> None:
         """Say how many bars are met, and name those that are not."""
