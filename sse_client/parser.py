@@ -121,7 +121,6 @@ class EventStreamParser:
             if pieces:
                 pieces.append(chunk)
                 chunk = b"".join(pieces)
-                size = len(chunk)
                 pieces.clear()
             if unfinished:
                 pieces.append(unfinished)
@@ -129,7 +128,7 @@ class EventStreamParser:
         # "Streams must be decoded using the UTF-8 decode algorithm." Python's "replace" makes
         # one U+FFFD of each maximal subpart, as the Encoding Standard does. An LF never lies
         # inside a UTF-8 sequence: whole lines can be decoded on their own.
-        if size > _LONG and chunk.find(b"\n", size // 2, size // 2 + _LONG) < 0:
+        if len(chunk) > _LONG and chunk.find(b"\n", len(chunk) // 2, len(chunk) // 2 + _LONG) < 0:
             events = self._interpret(self._long_lines(chunk, len(chunk) - is_whole))
         else:
             lines = chunk.decode("utf-8", "replace").split("\n")

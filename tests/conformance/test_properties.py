@@ -169,6 +169,7 @@ def run_to_the_limit(
 @example(stream=b"data: x\n\ndata: yyyy\n\ndata: z\n\n", where=[], limit=9)
 @example(stream=b"data\n" * 12, where=[], limit=10)
 @example(stream=b":12345678\n" + b"y" * 10, where=[10], limit=9)
+@example(stream=b"a\n" + b"x" * 15 + b"y" * 10, where=[1, 17], limit=20)
 def test_limit_is_met_at_the_same_byte(stream: bytes, where: list[int], limit: int) -> None:
     """Whether an event is too large, and what comes out before, doesn't depend on how the bytes are cut."""
     offset = offset_too_large(stream, limit)
