@@ -251,15 +251,17 @@ class EventStreamParser:
 
                 if name == "event":
                     self._type = value
-                elif name == "id":
+                    continue
+                if name == "id":
                     # "If the field value does not contain U+0000 NULL, then set the last event ID
                     # buffer to the field value. Otherwise, ignore the field."
                     if "\0" not in value:
                         self._id = value
-                elif name == "retry" and value.isascii() and value.isdigit():
-                    # float(), not int(): it takes any number of digits, in linear time.
-                    self.reconnection_time = float(value + "e-3")
+                    continue
                 if name != "data":
+                    if name == "retry" and value.isascii() and value.isdigit():
+                        # float(), not int(): it takes any number of digits, in linear time.
+                        self.reconnection_time = float(value + "e-3")
                     continue
             data.append(value)
         return events

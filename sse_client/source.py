@@ -12,8 +12,7 @@ import random
 import ssl
 import threading
 import weakref
-from collections.abc import Generator, Sequence
-from contextlib import closing
+from collections.abc import Generator
 from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Callable, Optional, Union
@@ -170,7 +169,7 @@ class EventSource:
         """How the source stands now."""
         return self._ready_state
 
-    def __iter__(self) -> Generator[MessageEvent, None, None]:
+    def __iter__(self) -> Generator[MessageEvent, None, None]:  # noqa: PYI058 - it has a close(), and may be relied on
         """Yield the events of the stream, for as long as it goes on. Each step blocks until one arrives.
 
         Raises:
@@ -181,10 +180,7 @@ class EventSource:
             ValueError, ImportError: The environment names a proxy that cannot be used.
             Exception: Whatever the ``url`` and ``headers`` functions raise.
         """
-        with closing(self.lifecycle()) as lifecycle:
-            for event in lifecycle:
-                if type(event) is MessageEvent:
-                    yield event
+        return self._loop(MessageEvent)
 
     def lifecycle(self, *, comments: bool = False) -> Generator[LifecycleEvent, None, None]:
         """Yield all that happens, in order: an `OpenEvent` for each connection that opens, every
@@ -200,9 +196,7 @@ class EventSource:
         Raises:
             Exception: As the iteration over the source itself.
         """
-        loop = self._run(comments)
-        self._loops.add(loop)
-        return loop
+        return self._loop(OpenEvent, MessageEvent, ErrorEvent, *([CommentEvent] if comments else []))
 
     def close(self) -> None:
         """End the stream for good: the loop ends, no request is made any more.
@@ -265,7 +259,12 @@ class EventSource:
 
     # The loop ---------------------------------------------------------------------------
 
-    def _run(self, comments: bool) -> Generator[LifecycleEvent, None, None]:
+    def _loop(self, *wanted: type[Any]) -> Generator[Any, None, None]:
+        loop = self._run(wanted)
+        self._loops.add(loop)
+        return loop
+
+    def _run(self, wanted: tuple[type[LifecycleEvent], ...]) -> Generator[LifecycleEvent, None, None]:
         self._enter_loop()
         try:
             while True:
@@ -273,7 +272,7 @@ class EventSource:
                 if connection is None:
                     return
                 try:
-                    error = yield from self._follow(connection, comments)
+                    error = yield from self._follow(connection, wanted)
                 except EventSourceError as failure:
                     error = _without_frames(failure)
                 finally:
@@ -290,7 +289,8 @@ class EventSource:
                     delay = self._delay_after(error)
                 if delay is None:
                     self._set_ready_state(ReadyState.CLOSED)
-                    yield ErrorEvent(error, None, self._attempt)
+                    if ErrorEvent in wanted:
+                        yield ErrorEvent(error, None, self._attempt)
                     try:
                         raise error
                     finally:
@@ -299,7 +299,8 @@ class EventSource:
                     logging.INFO if isinstance(error, StreamEnded) else logging.WARNING,
                     "%s; again in %.1f s", error, delay,
                 )  # fmt: skip
-                yield ErrorEvent(error, delay, self._attempt)
+                if ErrorEvent in wanted:
+                    yield ErrorEvent(error, delay, self._attempt)
                 self._connector.wait(delay, self._woken)
         finally:
             self._leave_loop()
@@ -312,7 +313,7 @@ class EventSource:
         )
 
     def _follow(
-        self, connection: Connection, comments: bool
+        self, connection: Connection, wanted: tuple[type[LifecycleEvent], ...]
     ) -> Generator[LifecycleEvent, None, Optional[EventSourceError]]:
         """Hand over what one connection brings; return how it ended, None for "do not come back"."""
         head = connection.open(self._last_event_id)
@@ -321,12 +322,13 @@ class EventSource:
             return None
         _log.info("open: %s", head.url)
         self._set_ready_state(ReadyState.OPEN)
-        yield OpenEvent(head.url, head.headers)
+        if OpenEvent in wanted:
+            yield OpenEvent(head.url, head.headers)
         parser = EventStreamParser(
             last_event_id=self._last_event_id, origin=head.origin, max_event_size=self._max_event_size
         )
-        feed: Callable[[bytes], Sequence[Union[MessageEvent, CommentEvent]]]
-        feed = parser.feed_with_comments if comments else parser.feed
+        comments = CommentEvent in wanted
+        feed: Callable[[bytes], list[Any]] = parser.feed_with_comments if comments else parser.feed
         while not self._woken.is_set():
             chunk = connection.read()
             if not chunk:
@@ -337,7 +339,7 @@ class EventSource:
             for event in events:
                 if self._closed:
                     return StreamEnded("closed", url=head.url)
-                if type(event) is MessageEvent:
+                if not comments or type(event) is MessageEvent:
                     self._attempt = 0
                     self._last_event_id = event.last_event_id
                 yield event
