@@ -2,15 +2,16 @@
 
 Domain, path, expiry and the Secure flag are the business of ``http.cookiejar``. One thing
 is stricter here: a cookie does not leave its origin, though its domain would allow it.
+
+Rules of this file: ``http.cookiejar`` is imported with the first cookie. Few streams set
+one, and the import takes half as long as that of all of this package.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from email.message import Message
-from http.cookiejar import CookieJar
 from typing import Any, Optional
-from urllib.request import Request
 
 from .http_response import unfolded
 from .urls import origin_of
@@ -24,7 +25,7 @@ class Cookies:
     """The cookies of one source, by origin. For the reading thread only."""
 
     def __init__(self) -> None:
-        self._jars: dict[str, CookieJar] = {}
+        self._jars: dict[str, _Jar] = {}
 
     def store(self, url: str, headers: Iterable[tuple[str, str]]) -> None:
         """Keep what the ``Set-Cookie`` headers of a response from this URL say."""
@@ -34,8 +35,8 @@ class Cookies:
                 message[name] = unfolded(value)
         if not message.keys():
             return
-        jar = self._jars.setdefault(origin_of(url), CookieJar())
-        jar.extract_cookies(_Response(message), Request(url))  # type: ignore[arg-type] # noqa: S310 - nothing is opened
+        jar = self._jars.setdefault(origin_of(url), _Jar())
+        jar.store(url, message)
         if sum(map(len, self._jars.values())) > _MOST_COOKIES:
             # More than any well-meant server sets: start anew rather than grow for ever.
             self._jars.clear()
@@ -43,10 +44,28 @@ class Cookies:
     def header(self, url: str) -> Optional[str]:
         """Return the ``Cookie`` header for a request to this URL, or None."""
         jar = self._jars.get(origin_of(url))
-        if jar is None:
-            return None
-        request = Request(url)  # noqa: S310 - nothing is opened
-        jar.add_cookie_header(request)
+        return None if jar is None else jar.header(url)
+
+
+class _Jar:
+    """The cookies of one origin."""
+
+    def __init__(self) -> None:
+        from http.cookiejar import CookieJar  # noqa: PLC0415 - see the rules of this file
+        from urllib.request import Request  # noqa: PLC0415 - http.cookiejar imports it too
+
+        self._cookies = CookieJar()
+        self._request = Request
+
+    def __len__(self) -> int:
+        return len(self._cookies)
+
+    def store(self, url: str, message: Message) -> None:
+        self._cookies.extract_cookies(_Response(message), self._request(url))  # type: ignore[arg-type]
+
+    def header(self, url: str) -> Optional[str]:
+        request = self._request(url)
+        self._cookies.add_cookie_header(request)
         return request.get_header("Cookie")
 
 

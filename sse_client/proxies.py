@@ -2,6 +2,7 @@
 
 Rules of this file: the environment, and on macOS and Windows the system's settings, are
 read by the standard library, as every Python program reads them (``urllib.request``).
+It is imported when they are first asked for: that takes longer than all of this module.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import ipaddress
 from typing import NamedTuple, Optional
 from urllib.parse import unquote, urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 from .urls import split_credentials
 
@@ -63,6 +63,8 @@ def environment_proxy(url: str) -> Optional[Proxy]:
     Raises:
         ValueError: The environment names one that is none.
     """
+    from urllib.request import getproxies, proxy_bypass  # noqa: PLC0415 - see the rules of this file
+
     parts = urlsplit(url)
     proxies = getproxies()
     named = proxies.get(parts.scheme) or proxies.get("all")

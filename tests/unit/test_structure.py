@@ -122,7 +122,7 @@ def test_no_cycles() -> None:
 
 @pytest.mark.parametrize("name", sorted(MODULES))
 def test_imports_stand_at_the_top(name: str) -> None:
-    """No function imports anything, but for optional extras, with the reason on the line."""
+    """No function imports anything but optional extras and what few programs need, with the reason on the line."""
     lines = MODULES[name].read_text(encoding="utf-8").splitlines()
     for node in inside_functions(TREES[name]):
         assert "# noqa: PLC0415 - " in lines[node.lineno - 1], f"{name}, line {node.lineno}"
