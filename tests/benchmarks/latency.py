@@ -49,6 +49,8 @@ def delays(client: Callable[[str], Iterator[Any]], url: str) -> list[float]:
             if len(result) == EVENTS:
                 break
     source.close()  # type: ignore[attr-defined]
+    if len(result) != EVENTS:
+        raise ValueError(f"{len(result)} events of {EVENTS}")
     return result[5:]
 
 
