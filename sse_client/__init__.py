@@ -24,6 +24,7 @@ from .errors import (
 from .events import CommentEvent, ErrorEvent, LifecycleEvent, MessageEvent, OpenEvent, ReadyState
 from .listener import CloseEvent, HandlerErrorEvent, Listener
 from .parser import DEFAULT_MAX_EVENT_SIZE, EventStreamParser
+from .position import PositionFile
 from .reconnect import ReconnectPolicy
 from .source import EventSource
 from .version import __version__
@@ -48,6 +49,7 @@ __all__ = [
     "Listener",
     "MessageEvent",
     "OpenEvent",
+    "PositionFile",
     "ReadyState",
     "ReconnectPolicy",
     "ResponseHead",

@@ -16,6 +16,16 @@ __all__: list[str] = []
 _BREAKS_A_HEADER = "\r\n\0"
 
 
+class NotGiven:
+    """The default of an argument for which None is a value too. ``help()`` shows it as this text."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __repr__(self) -> str:
+        return self._text
+
+
 def check_last_event_id(value: str) -> str:
     """Return a last event ID that can be sent as a header: no CR, LF or NUL."""
     if not isinstance(value, str):
@@ -46,6 +56,13 @@ def check_count(name: str, value: Optional[int]) -> Optional[int]:
         raise TypeError(f"{name} must be an int or None, not {type(value).__name__}")
     if value < 1:
         raise ValueError(f"{name} must be at least 1, or None for no limit, not {value}")
+    return value
+
+
+def check_flag(name: str, value: bool) -> bool:
+    """Return True or False, and not something that merely counts as one of them."""
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} must be True or False, not {type(value).__name__}")
     return value
 
 

@@ -9,47 +9,24 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import math
 import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Callable, Optional
+from typing import Callable, Optional
 
 from .demo import run_demo
 from .errors import ConnectionLost, EventSourceError, ResponseRejected
 from .events import ErrorEvent, MessageEvent, OpenEvent
+from .hang_up import stopped_at_hang_up
 from .source import EventSource
 from .terminal import Terminal
-from .version import __version__
+from .usage import make_parser, parse, source_settings
 
 __all__: list[str] = []
 
-_DESCRIPTION = """\
-Follow an event stream (Server-Sent Events): print the data of each event to
-stdout as soon as it arrives; reconnect and go on from the last event.
-What happens to the connection is told on stderr.
-"""
-
-_EPILOG = """\
-exit codes:
-  0    the stream ended for good, --limit was reached, or nobody reads stdout
-       any more; the demo ended, with nothing lost and nothing twice
-  1    the stream failed; the reason is on stderr
-  2    wrong usage
-  130  Ctrl-C
-
-In a pipe the output is UTF-8 and the data is unchanged. On a terminal, control
-characters in it are replaced. NO_COLOR and TERM=dumb switch colours off.
-
-examples:
-  sse-client https://example.com/builds
-  sse-client --json -H 'X-Key: 1' https://example.com/builds | jq .data
-  sse-client --demo
-"""
-
 _INTERRUPTED = 130
-_LONGEST_DEMO = 86400.0
+_BEGINNING = 300  # how many characters of a rejected response's body are shown without -v
 
 # What JSON may hold as it is, though a terminal obeys it, or other programs see the end of a line in it.
 _ESCAPED_IN_JSON = re.compile("[\x7f-\x9f\u2028\u2029]")
@@ -67,9 +44,8 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     Raises:
         SystemExit: For ``--help`` and ``--version`` (code 0) and wrong usage (code 2), as argparse does.
     """
-    parser = _parser()
-    options = parser.parse_args(argv)
-    _check_combination(parser, options)
+    parser = make_parser()
+    options = parse(parser, argv)
     out = Terminal(sys.stdout, color=options.color)
     err = Terminal(sys.stderr, color=options.color)
     try:
@@ -87,6 +63,10 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         return 0
     except EventSourceError as error:
         _tell_failure(error, err, verbose=options.verbose)
+        return 1
+    except (ImportError, ValueError) as error:
+        # Of the loop's, there are only those of a proxy, named by the environment, that cannot be used.
+        err.line(err.paint(f"sse-client: {error}", "red"))
         return 1
     except OSError as error:
         # Those of the network have all become an EventSourceError; this is the disk that is full, and the like.
@@ -106,7 +86,7 @@ def follow(
     """Print the events of a source to ``out``, and what happens to its connection to ``err``. Blocks.
 
     Args:
-        source: What to follow. It is not closed.
+        source: What to follow. It is closed only if nobody reads ``out`` any more.
         out: Where the events go.
         err: Where the states go.
         to_text: What to print for an event.
@@ -114,21 +94,28 @@ def follow(
 
     Raises:
         EventSourceError: The stream failed.
+        BrokenPipeError: Nobody reads ``out`` any more. This is noticed at once if it is a pipe.
         OSError: It could not be printed.
     """
     printed = 0
-    for event in source.lifecycle():
-        if isinstance(event, MessageEvent):
-            out.line(out.safe(to_text(event)))
-            printed += 1
-            if printed == limit:
-                return
-        elif isinstance(event, OpenEvent):
-            err.line(err.paint(f"connected to {event.url}", "green"))
-        elif isinstance(event, ErrorEvent) and event.delay is not None:
-            was_open = isinstance(event.error, ConnectionLost)
-            text = f"disconnected: {event.error.reason}" if was_open else f"not connected: {event.error}"
-            err.line(err.paint(f"{text}; again in {event.delay:.1f} s", "yellow"))
+    connected = False
+    with stopped_at_hang_up(out.descriptor, source.close):
+        for event in source.lifecycle():
+            if isinstance(event, MessageEvent):
+                out.line(out.safe(to_text(event)))
+                printed += 1
+                if printed == limit:
+                    return
+            elif isinstance(event, OpenEvent):
+                connected = True
+                err.line(err.paint(f"connected to {event.url}", "green"))
+            elif isinstance(event, ErrorEvent):
+                connected = False
+                if event.delay is not None:
+                    err.line(err.paint(_trouble(event.error, event.delay), "yellow"))
+    # There are two quiet ends, that of the one stream without reconnecting and a 204, which opens no stream.
+    text = "the server ended the stream" if connected else "the server says that the stream is over (status 204)"
+    err.line(err.paint(text, "green"))
 
 
 def json_line(event: MessageEvent) -> str:
@@ -141,113 +128,26 @@ def _data(event: MessageEvent) -> str:
     return event.data
 
 
-def _tell_failure(error: EventSourceError, err: Terminal, *, verbose: bool) -> None:
-    err.line(err.paint(f"sse-client: {error}", "red"))
-    if verbose and isinstance(error, ResponseRejected) and error.body:
-        err.line(err.safe(error.body.decode("utf-8", "replace").rstrip("\n")))
-
-
-# Arguments ------------------------------------------------------------------------------
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="sse-client",
-        usage="sse-client [options] URL\n       sse-client --demo [--seconds S]",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    parser.add_argument("url", metavar="URL", nargs="?", help="the address of the stream (http or https)")
-    parser.add_argument(
-        "--json", action="store_true", help="print a JSON object a line: type, data, last_event_id, origin"
-    )
-    parser.add_argument(
-        "-H",
-        "--header",
-        metavar="'NAME: VALUE'",
-        dest="headers",
-        action="append",
-        type=_header,
-        default=[],
-        help="send this header too (repeatable)",
-    )
-    parser.add_argument("--last-event-id", metavar="ID", default="", help="go on after the event of this ID")
-    parser.add_argument("--limit", metavar="N", type=_limit, help="stop after N events")
-    parser.add_argument(
-        "--no-reconnect", dest="reconnect", action="store_false", help="stop at the end of the first connection"
-    )
-    parser.add_argument(
-        "--no-color", dest="color", action="store_false", help="no colours; there are none outside of a terminal"
-    )
-    parser.add_argument("-v", "--verbose", action="store_true", help="log to stderr")
-    parser.add_argument("--version", action="version", version=f"sse-client {__version__}")
-    parser.add_argument("--demo", action="store_true", help="follow a small server of this package's own")
-    parser.add_argument("--seconds", metavar="S", type=_seconds, help="how long the demo takes (10)")
-    return parser
-
-
-def _check_combination(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
-    if not options.demo:
-        if options.url is None:
-            parser.error("a URL is required (or --demo)")
-        if options.seconds is not None:
-            parser.error("--seconds is for --demo")
-        return
-    for name in ("url", "json", "headers", "last_event_id", "limit", "reconnect"):
-        if getattr(options, name) != parser.get_default(name):
-            parser.error("--demo goes with --seconds, --no-color and --verbose only")
-    if options.seconds is None:
-        options.seconds = 10.0
-
-
 def _source(parser: argparse.ArgumentParser, options: argparse.Namespace) -> EventSource:
-    further: dict[str, Any] = {} if options.reconnect else {"reconnect": None}
     try:
-        return EventSource(
-            options.url, headers=_joined(options.headers), last_event_id=options.last_event_id, **further
-        )
+        return EventSource(options.url, **source_settings(options))
     except ValueError as error:
         parser.error(str(error))
 
 
-def _joined(headers: Sequence[tuple[str, str]]) -> dict[str, str]:
-    # One header given more than once is one list (RFC 9110, section 5.3).
-    joined: dict[str, str] = {}
-    names: dict[str, str] = {}
-    for given, value in headers:
-        name = names.setdefault(given.lower(), given)
-        joined[name] = f"{joined[name]}, {value}" if name in joined else value
-    return joined
+def _trouble(error: EventSourceError, delay: float) -> str:
+    text = f"disconnected: {error.reason}" if isinstance(error, ConnectionLost) else f"not connected: {error}"
+    return f"{text}; again in {delay:.1f} s"
 
 
-def _header(text: str) -> tuple[str, str]:
-    name, colon, value = text.partition(":")
-    if not colon:
-        # Not shown: it may be the token that was meant to be the value.
-        raise argparse.ArgumentTypeError("expected 'Name: value', and there is no colon")
-    return name, value.strip(" \t")
-
-
-def _limit(text: str) -> int:
-    try:
-        limit = int(text)
-    except ValueError:
-        limit = 0
-    if limit < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number from 1 on, not {text!r}")
-    return limit
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = math.nan
-    if not 0 < seconds <= _LONGEST_DEMO:
-        raise argparse.ArgumentTypeError(f"expected seconds above 0, up to {_LONGEST_DEMO:g}, not {text!r}")
-    return seconds
+def _tell_failure(error: EventSourceError, err: Terminal, *, verbose: bool) -> None:
+    err.line(err.paint(f"sse-client: {error}", "red"))
+    if isinstance(error, ResponseRejected):
+        body = error.text.replace("\r\n", "\n").strip()
+        if len(body) > _BEGINNING and not verbose:
+            body = f"{body[:_BEGINNING].rstrip()} ... (more with -v)"
+        if body:
+            err.line(err.safe(body))
 
 
 # Logging --------------------------------------------------------------------------------

@@ -22,7 +22,9 @@ that it can be pickled, kept and sent elsewhere; a URL in an error has been thro
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+import re
+from collections.abc import Iterator, Mapping
 from typing import Any, Optional
 
 __all__ = [
@@ -34,6 +36,9 @@ __all__ = [
     "ResponseRejected",
     "StreamEnded",
 ]
+
+
+_CHARSET = r";\s*charset\s*=\s*[\"']?([^\s\"';,]+)"
 
 
 class EventSourceError(Exception):
@@ -53,11 +58,20 @@ class EventSourceError(Exception):
         self.reason = reason
 
     def __str__(self) -> str:
-        return f"{self.reason} ({self.url})"
+        return f"{self.reason} ({self.url})" if self.url else self.reason
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Exception's own recipe calls the class with ``args``, which leaves the keywords out.
         return _bare, (type(self), self.args), self.__dict__
+
+
+def chain_of(error: Optional[BaseException]) -> Iterator[BaseException]:
+    """Yield an error, its cause or else its context, and so on; each once, though the chain may be a ring."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def _bare(error_class: type[EventSourceError], args: tuple[Any, ...]) -> EventSourceError:
@@ -74,7 +88,8 @@ class ConnectionFailed(EventSourceError):
 class ConnectionLost(EventSourceError):
     """A stream that was open broke: reset, cut off, garbled, or silent for ``idle_timeout``.
 
-    Retried, unless there is no reconnecting or its attempts are used up.
+    Retried, unless there is no reconnecting (any more: `ReconnectPolicy.until_open`) or its
+    attempts are used up.
     """
 
 
@@ -130,6 +145,27 @@ class ResponseRejected(EventSourceError):
         self.headers = dict(headers)
         self.body = body
         self.retry_after = retry_after
+
+    @property
+    def text(self) -> str:
+        """The `body` as text, by the charset of its Content-Type or else as UTF-8, errors replaced.
+
+        Written by whoever answered: escape it before it goes to a page or a terminal. May be
+        cut at 64 KiB.
+        """
+        charset = re.search(_CHARSET, self.headers.get("content-type", ""), re.IGNORECASE)
+        try:
+            return self.body.decode(charset[1] if charset else "utf-8", "replace")
+        except (LookupError, ValueError, Warning):  # a charset that Python does not know, or knows as something else
+            return self.body.decode("utf-8", "replace")
+
+    def json(self) -> Any:
+        """Return the `text` decoded as JSON.
+
+        Raises:
+            json.JSONDecodeError: The text is not JSON. (It is a `ValueError`.)
+        """
+        return json.loads(self.text)
 
 
 class EventTooLarge(EventSourceError):

@@ -100,8 +100,8 @@ class ErrorEvent(Value):
         error: What happened. A `StreamEnded` is the clean end that servers and proxies
             make all the time.
         delay: Seconds until the next attempt, or None: there will be none.
-        attempt: How many attempts in a row have brought no event by now; 0 when the
-            connection that was lost had brought one.
+        attempt: How many attempts in a row have been in vain by now (see `ReconnectPolicy`);
+            0 when the connection that was lost had brought an event, or had lasted.
     """
 
     __slots__ = ("error", "delay", "attempt")

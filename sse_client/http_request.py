@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from typing import Any, Callable, NamedTuple, Optional, Union
 from urllib.parse import urljoin
 
+from .arguments import NotGiven
 from .urls import check_url, origin_of, split_credentials
 from .version import __version__
 
@@ -24,11 +25,12 @@ Headers = Mapping[str, str]
 UrlOrFunction = Union[str, Callable[[], str]]
 HeadersOrFunction = Union[Headers, Callable[[], Headers], None]
 
-NO_JSON: Any = object()
+NO_JSON: Any = NotGiven("<no JSON>")
 """Stands for "no JSON body": None is a body, ``null``."""
 
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_ILLEGAL_IN_VALUE = re.compile(r"[\r\n\0]")
+_NORMALIZED_METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "POST", "PUT"})
+_NAME_OR_METHOD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # a "token" (RFC 9110, section 5.6.2)
+_ILLEGAL_IN_VALUE = r"[\r\n\0]"
 _OUR_HEADERS = {
     "Accept": "text/event-stream",
     "Cache-Control": "no-cache",
@@ -121,6 +123,9 @@ class RequestOptions:
         self._headers = headers if callable(headers) else check_headers(headers)
         self.method = _check_method(method)
         self._body, self._type = _check_body(body, json)
+        if self._body is not None and self.is_repeatable:
+            name = "body" if json is NO_JSON else "json"
+            raise ValueError(f'{name} cannot be sent with {self.method}: pass method="POST"')
 
     @property
     def is_repeatable(self) -> bool:
@@ -159,9 +164,9 @@ def check_headers(headers: Optional[Headers]) -> Headers:
                 f"headers must map str to str, not {type(name).__name__} to {type(value).__name__}"
                 + (f" (header {name!r})" if isinstance(name, str) else "")
             )
-        if not _TOKEN.fullmatch(name):
+        if not re.fullmatch(_NAME_OR_METHOD, name):
             raise ValueError(f"headers: {name!r} is not a header name (letters, digits and !#$%&'*+.^_`|~-)")
-        if _ILLEGAL_IN_VALUE.search(value):
+        if re.search(_ILLEGAL_IN_VALUE, value):
             raise ValueError(f"headers: the value of {name!r} must not contain CR, LF or NUL")
         if name.lower() == "last-event-id":
             raise ValueError("headers must not contain Last-Event-ID: pass it as last_event_id, from where it moves on")
@@ -175,9 +180,10 @@ def check_headers(headers: Optional[Headers]) -> Headers:
 def _check_method(method: str) -> str:
     if not isinstance(method, str):
         raise TypeError(f"method must be a str, not {type(method).__name__}")
-    if not _TOKEN.fullmatch(method):
+    if not re.fullmatch(_NAME_OR_METHOD, method):
         raise ValueError(f"method must be an HTTP method such as 'GET' or 'POST', not {method!r}")
-    return method
+    # As fetch does (Fetch Standard, "normalize a method"); any other is another method in another case.
+    return method.upper() if method.upper() in _NORMALIZED_METHODS else method
 
 
 def _check_body(body: Union[bytes, str, None], json_value: Any) -> tuple[Optional[bytes], Optional[str]]:

@@ -20,7 +20,7 @@ __all__: list[str] = []
 MAX_REDIRECTS = 10
 MAX_REJECTED_BODY = 64 * 1024
 
-_FOLD = re.compile(r"[ \t]*[\r\n]+[ \t]*")
+_FOLD = r"[ \t]*[\r\n]+[ \t]*"
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
@@ -35,7 +35,7 @@ def joined_headers(items: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 def unfolded(value: str) -> str:
     """Return a header value that was folded over several lines as one line (RFC 9112, section 5.2)."""
-    return _FOLD.sub(" ", value)
+    return re.sub(_FOLD, " ", value)
 
 
 def is_redirect(status: int) -> bool:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from functools import partial
-from typing import Any, AnyStr, Optional, Union
+from typing import Any, Optional, Union
 
 from .arguments import check_last_event_id, check_size
 from .errors import EventTooLarge
@@ -95,7 +95,10 @@ class EventStreamParser:
             TypeError: The chunk is not bytes.
         """
         if type(chunk) is not bytes:
-            chunk = bytes(memoryview(chunk))  # unlike bytes(chunk), refuses str and int
+            try:
+                chunk = bytes(memoryview(chunk))  # unlike bytes(chunk), refuses str and int
+            except TypeError:
+                raise TypeError(f"chunk must be bytes, not {type(chunk).__name__}") from None
         if self._optional:
             chunk = self._without_optional(chunk)
         size = len(chunk)
@@ -267,7 +270,7 @@ class EventStreamParser:
         return events
 
 
-def _join_if_small(items: list[AnyStr], known: int, separator: AnyStr) -> int:
+def _join_if_small(items: list[Any], known: int, separator: Union[bytes, str]) -> int:
     """Make one of the items after those known if they are small; return how many there are now."""
     new = items[known:]
     if sum(map(len, new)) < _SMALL * len(new):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Optional
 
-from .arguments import check_count, check_number, check_statuses
+from .arguments import check_count, check_flag, check_number, check_statuses
 from .errors import ConnectionFailed, ConnectionLost, EventSourceError, ResponseRejected
 
 __all__ = ["ReconnectPolicy"]
@@ -22,7 +22,8 @@ class ReconnectPolicy:
 
     The delay before the next attempt is the *reconnection time*: the one that the stream
     asked for in its last ``retry`` field, or else the one given here. It doubles with each
-    attempt in a row that brought no event, from the second on, up to ``max_delay``. What a
+    attempt in a row that was in vain, from the second on, up to ``max_delay``. In vain is an
+    attempt that brought no event and no connection that lasted for ``steady_after``. What a
     ``Retry-After`` header asks for is a minimum for the one delay that follows it. Jitter
     is added on top, so that clients who lost the same server do not come back as one.
 
@@ -38,9 +39,16 @@ class ReconnectPolicy:
             ``retry: 0`` does not make a client spin.
         max_server_delay: Seconds above which neither ``retry`` nor ``Retry-After`` is
             obeyed, so that no server can silence a client for ever.
-        max_attempts: How many attempts in a row may bring no event before the last error
-            is raised; None for no limit.
+        max_attempts: How many attempts in a row may be in vain before the last error is
+            raised; None for no limit. Each event sets the count back to zero: this does not
+            limit how often a stream that keeps breaking is asked for again.
+        steady_after: Seconds open after which an attempt was not in vain though it brought no
+            event: a quiet stream that a proxy cuts now and then is not backed off from.
         retry_statuses: The statuses after which another attempt makes sense.
+        until_open: Whether to reconnect only until a stream has opened. After that, a loss
+            is raised, and a clean end ends the iteration quietly. For requests that cost
+            something each time, such as a POST to a language model. (One whose answer was
+            lost on its way may still be sent twice.)
 
     Raises:
         TypeError, ValueError: An argument is wrong; the message names it.
@@ -53,7 +61,9 @@ class ReconnectPolicy:
         "min_server_delay",
         "max_server_delay",
         "max_attempts",
+        "steady_after",
         "retry_statuses",
+        "until_open",
     )
 
     reconnection_time: float
@@ -62,7 +72,9 @@ class ReconnectPolicy:
     min_server_delay: float
     max_server_delay: float
     max_attempts: Optional[int]
+    steady_after: float
     retry_statuses: frozenset[int]
+    until_open: bool
 
     def __init__(
         self,
@@ -73,7 +85,9 @@ class ReconnectPolicy:
         min_server_delay: float = 0.1,
         max_server_delay: float = 3600.0,
         max_attempts: Optional[int] = None,
+        steady_after: float = 10.0,
         retry_statuses: Iterable[int] = (408, 425, 429, 500, 502, 503, 504),
+        until_open: bool = False,
     ) -> None:
         values: dict[str, Any] = {
             "reconnection_time": check_number("reconnection_time", reconnection_time, least=0.001),
@@ -82,7 +96,9 @@ class ReconnectPolicy:
             "min_server_delay": check_number("min_server_delay", min_server_delay, least=0.001),
             "max_server_delay": check_number("max_server_delay", max_server_delay, least=0.001),
             "max_attempts": check_count("max_attempts", max_attempts),
+            "steady_after": check_number("steady_after", steady_after, least=0.0),
             "retry_statuses": check_statuses("retry_statuses", retry_statuses),
+            "until_open": check_flag("until_open", until_open),
         }
         if values["min_server_delay"] > values["max_server_delay"]:
             raise ValueError("min_server_delay must not be above max_server_delay")
@@ -96,15 +112,16 @@ class ReconnectPolicy:
 
         The one place where "retry or fail" is decided:
 
-        - a failed or lost connection, and a stream that ended: retry;
+        - a failed connection: retry;
+        - a lost connection, and a stream that ended: retry, unless ``until_open`` is set;
         - a rejected response: retry if its status is among ``retry_statuses``;
         - anything else, such as `EventTooLarge`: fail;
         - ``attempt`` has reached ``max_attempts``: fail, whatever the error.
 
         Args:
             error: How the last attempt ended.
-            attempt: How many attempts in a row have brought no event by now; 0 if the last
-                one had brought one.
+            attempt: How many attempts in a row have been in vain by now; 0 if the last one
+                was not.
             reconnection_time: What the stream has asked for, in seconds; None if nothing.
             sample: A random number from 0 up to 1 that the jitter is taken from.
         """
@@ -122,7 +139,8 @@ class ReconnectPolicy:
     def _is_retryable(self, error: EventSourceError) -> bool:
         if isinstance(error, ResponseRejected):
             return error.status in self.retry_statuses
-        return isinstance(error, (ConnectionFailed, ConnectionLost))
+        # A connection can only be lost, and a stream can only end, after it has opened.
+        return isinstance(error, ConnectionFailed) or (isinstance(error, ConnectionLost) and not self.until_open)
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"a ReconnectPolicy cannot be changed: make another one with {name}=...")

@@ -14,7 +14,7 @@ request is sent through the session, and requests' exceptions end.
 
 from __future__ import annotations
 
-import http.client
+import socket
 from collections.abc import Iterator, Mapping
 from typing import Any, Optional, Union, cast
 
@@ -25,24 +25,24 @@ from .exchange import Answer
 from .http_request import NO_JSON, HeadersOrFunction, Request, RequestOptions, UrlOrFunction
 from .http_response import is_redirect, joined_headers
 from .interrupt import Interrupter
-from .proxies import check_proxy
+from .proxies import Proxy, check_proxy
 from .twins import Interrupted, is_watched, session_twin
-from .urllib3_exchange import Timeouts, Urllib3Exchange
+from .urllib3_exchange import Timeouts, Urllib3Exchange, innermost, lone_cause, timed_out
 from .urls import origin_of
 
 try:
     import requests
+    from requests import exceptions as requests_errors
     from requests.cookies import RequestsCookieJar
     from requests.structures import CaseInsensitiveDict
-    from urllib3 import exceptions as urllib3_errors
+
+    from .session_errors import FOREIGN_ERRORS, inner_error, is_of_a_file, is_the_users, showable, why_no_header
 except ImportError as error:
     raise ImportError(
         "RequestsConnector needs the requests package: pip install 'sse-client[requests]'", name="requests"
     ) from error
 
 __all__ = ["RequestsConnector"]
-
-_FOREIGN_ERRORS = (requests.RequestException, urllib3_errors.HTTPError, http.client.HTTPException, OSError)
 
 
 class RequestsConnector(Connector):
@@ -82,8 +82,9 @@ class RequestsConnector(Connector):
         headers: Headers for this stream; or a function that returns them, called before
             every attempt. If such a request is answered with 401, the function and the
             request are tried once more at once.
-        method: The HTTP method.
-        body: The request's body, sent again with every attempt. A str is sent as UTF-8.
+        method: The HTTP method. GET, POST and the like may be in lower case.
+        body: The request's body, sent again with every attempt. A str is sent as UTF-8. Not
+            for GET and HEAD.
         json: A value to send as a JSON body instead, with its Content-Type.
         connect_timeout: Seconds to wait for a connection; None for no limit.
         response_timeout: Seconds to wait, after the request, for each piece of the
@@ -96,7 +97,15 @@ class RequestsConnector(Connector):
             method is GET or HEAD.
 
     Raises:
-        TypeError, ValueError: An argument is wrong; the message names it.
+        TypeError, ValueError: An argument is wrong; the message names it. Or, out of the
+            iteration, the session is set up wrongly, and there is no other attempt: requests'
+            ``InvalidHeader``, ``InvalidSchema`` (a SOCKS proxy without PySocks), ``InvalidURL``
+            and ``InvalidProxyURL``, which are ValueErrors, without what they quote.
+        OSError: Out of the iteration, unretried: a file of the session's ``verify`` or ``cert``
+            is missing or cannot be loaded; or code of yours that the session runs (``auth``,
+            hooks, an adapter) has raised it. Only those of the network are retried, such as
+            ConnectionError, TimeoutError, `ssl.SSLError` and requests' own ``ConnectionError``.
+        Exception: Out of the iteration: whatever else such code raises.
     """
 
     is_repeatable: bool
@@ -159,10 +168,20 @@ class _RequestsConnection(Urllib3Exchange):
             raise ConnectionFailed("the attempt was interrupted", url=self._url) from error
         except requests.HTTPError as error:  # from a hook of the user's that raises for bad statuses
             if error.response is None:
-                raise self._not_sent(request, error) from _showable(error)
+                raise self._not_sent(request, error) from showable(error)
             response = error.response
-        except _FOREIGN_ERRORS as error:
-            raise self._not_sent(request, error) from _showable(error)
+        except FOREIGN_ERRORS as error:
+            if not self._interrupter.interrupted:
+                if is_the_users(error):
+                    raise
+                mistake = self._mistake(request, error)
+                if mistake is not None:
+                    raise mistake from None
+            raise self._not_sent(request, error) from showable(error)
+        except ValueError as error:
+            if str(error).startswith("Invalid header"):  # http.client's, of what an auth has put there; quoted in full
+                raise requests_errors.InvalidHeader(why_no_header({})) from None
+            raise
         self._redirected = True
         self._opened_whole(response)
         return Answer(response.status_code, joined_headers(response.headers.items()))
@@ -207,7 +226,7 @@ class _RequestsConnection(Urllib3Exchange):
             hooks=self._session.hooks,
         )
         prepared.register_hook("response", location.hide)
-        settings = self._twin.merge_environment_settings(request.url, {}, True, None, None)
+        settings = self._settings(request)
         settings["cert"] = None
         response = self._twin.send(prepared, timeout=self._time_limits, allow_redirects=False, **settings)
         location.put_back(response)
@@ -225,6 +244,7 @@ class _RequestsConnection(Urllib3Exchange):
             self._interrupter.set_timeout(self._timeouts.idle)
         else:
             self._timeouts = self._timeouts._replace(idle=self._timeouts.response)
+            self._idle_parameter = "response_timeout"
             if self._interrupter.interrupted:
                 raise ConnectionFailed("the attempt was interrupted", url=self._url)
         if response._content_consumed or not hasattr(raw, "read1"):
@@ -237,8 +257,10 @@ class _RequestsConnection(Urllib3Exchange):
             return super().read()
         try:
             return next(self._pieces, b"")
-        except _FOREIGN_ERRORS as error:
-            raise ConnectionLost(self._why_lost(_inner(error)), url=self._url) from _showable(error)
+        except FOREIGN_ERRORS as error:
+            lost = ConnectionLost(self._why_lost(inner_error(error)), url=self._url)
+            cause = showable(error)
+            raise lost from None if cause is None else lone_cause(cause)
 
     def _discard(self) -> None:
         response, self._whole = self._whole, None
@@ -259,24 +281,52 @@ class _RequestsConnection(Urllib3Exchange):
     def _not_sent(self, request: Request, error: Exception) -> EventSourceError:
         if isinstance(error, requests.exceptions.ProxyError):
             self._note_proxy(request)
-        inner = _inner(error)
-        if inner is not error or not isinstance(error, requests.RequestException):
-            return self._failure(inner)
+        within = inner_error(error)
+        if within is not error or not isinstance(error, requests.RequestException):
+            return self._failure(within)
         if isinstance(error, requests.ConnectTimeout):
-            return ConnectionFailed("no connection in time", url=self._url)
+            reason = timed_out("no connection", "connect_timeout", self._timeouts.connect, socket.timeout())
+            return ConnectionFailed(reason, url=self._url)
         if isinstance(error, requests.ReadTimeout):
-            return ConnectionFailed("no response in time", url=self._url)
+            reason = timed_out("no response", "response_timeout", self._timeouts.response, socket.timeout())
+            return ConnectionFailed(reason, url=self._url)
         if isinstance(error, requests.ConnectionError):
             return ConnectionFailed("no response: the connection failed", url=self._url)
         return ConnectionFailed(f"requests could not make the request ({type(error).__name__})", url=self._url)
 
+    def _mistake(self, request: Request, error: Exception) -> Optional[Exception]:
+        """Return what is wrong with the session itself, without the values and URLs that requests quotes, or None."""
+        cause = innermost(inner_error(error))
+        if is_of_a_file(cause):
+            settings = self._settings(request)
+            files = f"verify={settings['verify']!r}, cert={None if self._has_left else settings['cert']!r}"
+            return OSError(f"a certificate file of the session's cannot be loaded: {cause} ({files})")
+        if isinstance(error, requests_errors.InvalidHeader) and cause is error:  # otherwise it is the server's header
+            return requests_errors.InvalidHeader(why_no_header(self._session.headers))
+        if isinstance(error, requests_errors.InvalidSchema):
+            why = str(error)
+            return requests_errors.InvalidSchema(f"the session has no adapter for {self._url}" if "://" in why else why)
+        if isinstance(error, (requests_errors.InvalidURL, requests_errors.MissingSchema)):
+            try:
+                self._named_proxy(request)
+            except ValueError as why:
+                return requests_errors.InvalidProxyURL(f"the session's, or the environment's, {why}")
+            if not self._redirected:
+                return requests_errors.InvalidURL(f"requests cannot use the URL {self._url}")
+        return None
+
     def _note_proxy(self, request: Request) -> None:
-        settings = self._twin.merge_environment_settings(request.url, {}, True, None, None)
-        named = requests.utils.select_proxy(request.url, settings["proxies"])
         try:
-            self._proxy = check_proxy(named if named is None or "://" in named else f"http://{named}")
+            self._proxy = self._named_proxy(request)
         except ValueError:
             pass  # it is not shown then
+
+    def _named_proxy(self, request: Request) -> Optional[Proxy]:
+        named = requests.utils.select_proxy(request.url, self._settings(request)["proxies"])
+        return check_proxy(named if named is None or "://" in named else f"http://{named}")
+
+    def _settings(self, request: Request) -> Any:
+        return self._twin.merge_environment_settings(request.url, {}, True, None, None)
 
 
 class _Location:
@@ -321,18 +371,3 @@ def _headers(request: Request, own: set[str], of_session: Mapping[str, Any]) -> 
 def _sendable(headers: Mapping[str, str]) -> dict[str, str]:
     # requests refuses white space at the beginning, which is no part of a header's value.
     return {name: value.strip(" \t") for name, value in headers.items()}
-
-
-def _showable(error: Exception) -> Optional[Exception]:
-    """Return what may be the cause of an error of ours, which tracebacks show: requests quotes whole URLs."""
-    inner = _inner(error)
-    return None if isinstance(inner, requests.RequestException) else inner
-
-
-def _inner(error: Exception) -> Exception:
-    """Return the error of urllib3 or the system that an error of requests holds, or itself if it holds none."""
-    if isinstance(error, requests.RequestException):
-        error = next((arg for arg in error.args if isinstance(arg, Exception)), error)
-    if isinstance(error, urllib3_errors.MaxRetryError) and error.reason is not None:
-        error = error.reason
-    return error

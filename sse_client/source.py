@@ -8,19 +8,21 @@ here knows HTTP.
 from __future__ import annotations
 
 import logging
+import math
 import random
 import ssl
 import threading
+import time
 import weakref
 from collections.abc import Generator
 from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Callable, Optional, Union
 
-from .arguments import check_last_event_id, check_size, check_timeout
+from .arguments import NotGiven, check_last_event_id, check_size, check_timeout
 from .connection import PoolManager, make_connector
 from .connector import Connection, Connector
-from .errors import ConnectionLost, EventSourceError, EventTooLarge, StreamEnded
+from .errors import ConnectionLost, EventSourceError, EventTooLarge, StreamEnded, chain_of
 from .events import CommentEvent, ErrorEvent, LifecycleEvent, MessageEvent, OpenEvent, ReadyState
 from .http_request import NO_JSON, HeadersOrFunction, RequestOptions, UrlOrFunction
 from .parser import DEFAULT_MAX_EVENT_SIZE, EventStreamParser
@@ -31,8 +33,7 @@ __all__ = ["EventSource"]
 
 _log = logging.getLogger("sse_client")
 
-_BY_METHOD: Any = object()
-_GET_OR_HEAD = ("GET", "HEAD")
+_BY_METHOD: Any = NotGiven("<by method>")
 
 
 class EventSource:
@@ -59,14 +60,16 @@ class EventSource:
             every attempt (fresh tokens). If such a request is answered with 401, the
             function and the request are tried once more at once. They win over this
             package's own, and are not sent to another origin after a redirect.
-        method: The HTTP method.
-        body: The request's body, sent again with every attempt. A str is sent as UTF-8.
+        method: The HTTP method. GET, POST and the like may be in lower case.
+        body: The request's body, sent again with every attempt. A str is sent as UTF-8. Not
+            for GET and HEAD.
         json: A value to send as a JSON body instead, with its Content-Type.
         last_event_id: Where to go on from, such as a stored `last_event_id`; ``""`` for
             where the server likes to begin.
         reconnect: The policy of reconnecting; None for one request and one stream to its
             end, all errors raised. By default, a `ReconnectPolicy` for GET and HEAD, None
-            for other methods, which may not be safe to repeat.
+            for other methods, which may not be safe to repeat. A POST that may be repeated
+            until it has got its one stream has ``ReconnectPolicy(until_open=True)``.
         connect_timeout: Seconds to wait for a connection; None for no limit. The operating
             system's look-up of the host name knows no limit and cannot be cut short.
         response_timeout: Seconds to wait, after the request, for each piece of the
@@ -144,7 +147,8 @@ class EventSource:
         # What the loop has learnt. Written by the loop alone.
         self._last_event_id = check_last_event_id(last_event_id)
         self._reconnection_time: Optional[float] = None
-        self._attempt = 0  # attempts since the last event
+        self._attempt = 0  # attempts in a row that have brought no event, and no connection that has lasted
+        self._opened = math.inf  # when the connection opened
 
         # How the loop and the other threads hear of each other. Written under the lock, which
         # may be taken again by its own thread: a signal handler may call close().
@@ -322,13 +326,16 @@ class EventSource:
             return None
         _log.info("open: %s", head.url)
         self._set_ready_state(ReadyState.OPEN)
+        self._opened = time.monotonic()
+        if self._closed:
+            return None
         if OpenEvent in wanted:
             yield OpenEvent(head.url, head.headers)
         parser = EventStreamParser(
             last_event_id=self._last_event_id, origin=head.origin, max_event_size=self._max_event_size
         )
         comments = CommentEvent in wanted
-        feed: Callable[[bytes], list[Any]] = parser.feed_with_comments if comments else parser.feed
+        feed: Any = parser.feed_with_comments if comments else parser.feed
         while not self._woken.is_set():
             chunk = connection.read()
             if not chunk:
@@ -338,7 +345,7 @@ class EventSource:
                 self._reconnection_time = parser.reconnection_time
             for event in events:
                 if self._closed:
-                    return StreamEnded("closed", url=head.url)
+                    return None
                 if not comments or type(event) is MessageEvent:
                     self._attempt = 0
                     self._last_event_id = event.last_event_id
@@ -346,8 +353,8 @@ class EventSource:
             self._last_event_id = parser.last_event_id
             if parser.error is not None:
                 raise EventTooLarge(url=head.url, limit=parser.error.limit)
-        error = StreamEnded("the server ended the stream", url=head.url)
-        return None if self._policy is None else error
+        is_last = self._policy is None or (self._policy.until_open and not self._reconnect_asked)
+        return None if is_last else StreamEnded("the server ended the stream", url=head.url)
 
     def _enter_loop(self) -> None:
         with self._lock:
@@ -373,12 +380,17 @@ class EventSource:
             self._woken.clear()
             self._reconnect_asked = False
             self._attempt += 1
+            self._opened = math.inf
             self._connection = self._connector.connection()
+            if self._closed:  # by a signal handler, meanwhile: the lock keeps out threads only
+                self._connection.interrupt()
             return self._connection
 
     def _end_attempt(self, connection: Connection) -> None:
         with self._lock:
             self._connection = None
+        if self._policy is not None and time.monotonic() - self._opened >= self._policy.steady_after:
+            self._attempt = 0
         self._set_ready_state(ReadyState.CONNECTING)
         connection.release()
 
@@ -397,8 +409,6 @@ def _refuse_settings(settings: dict[str, Any]) -> None:
 
 def _without_frames(error: BaseException) -> Any:
     """Return an error without the frames of its traceback, which would keep sockets and buffers alive."""
-    link: Optional[BaseException] = error
-    while link is not None:
+    for link in chain_of(error):
         link.__traceback__ = None
-        link = link.__cause__ or link.__context__
     return error

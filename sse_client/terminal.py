@@ -56,6 +56,14 @@ class Terminal:
             else:
                 stream.reconfigure(encoding="utf-8", errors="backslashreplace", newline="\n")
 
+    @property
+    def descriptor(self) -> Optional[int]:
+        """The stream's file descriptor, or None if it has none."""
+        try:
+            return None if self._stream is None else self._stream.fileno()
+        except OSError:
+            return None
+
     def line(self, text: str = "") -> None:
         """Write one line, and at once.
 

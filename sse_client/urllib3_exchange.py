@@ -15,7 +15,7 @@ from typing import NamedTuple, Optional
 import urllib3
 from urllib3 import exceptions as urllib3_errors
 
-from .errors import CertificateRejected, ConnectionFailed, ConnectionLost, EventSourceError, ResponseRejected
+from .errors import CertificateRejected, ConnectionFailed, ConnectionLost, EventSourceError, ResponseRejected, chain_of
 from .exchange import Exchange
 from .heads import HeadCutOff
 from .http_request import RequestOptions
@@ -28,7 +28,7 @@ __all__: list[str] = []
 FOREIGN_ERRORS = (urllib3_errors.HTTPError, http.client.HTTPException, OSError, ValueError)
 
 _READ_SIZE = 64 * 1024
-_REFUSED_TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})")
+_REFUSED_TUNNEL = r"Tunnel connection failed: (\d{3})"
 
 
 class Timeouts(NamedTuple):
@@ -54,6 +54,7 @@ class Urllib3Exchange(Exchange):
         self._interrupter = interrupter
         self._proxy: Optional[Proxy] = None
         self._response: Optional[urllib3.BaseHTTPResponse] = None
+        self._idle_parameter = "idle_timeout"  # what the user calls timeouts.idle
 
     def read(self) -> bytes:
         """See `Connection.read`."""
@@ -61,7 +62,7 @@ class Urllib3Exchange(Exchange):
         try:
             return self._response.read1(_READ_SIZE, decode_content=True)
         except FOREIGN_ERRORS as error:
-            raise ConnectionLost(self._why_lost(error), url=self._url) from without_connections(error)
+            raise ConnectionLost(self._why_lost(error), url=self._url) from lone_cause(error)
 
     def _limit_waiting(self, seconds: float) -> None:
         self._interrupter.set_timeout(seconds)
@@ -85,14 +86,14 @@ class Urllib3Exchange(Exchange):
         return "" if self._proxy is None else f" through the proxy {self._proxy.url}"
 
     def _failure(self, error: Exception) -> EventSourceError:
-        cause = _innermost(error)
+        cause = innermost(error)
         if isinstance(cause, (ssl.SSLCertVerificationError, ssl.CertificateError)):
             whose = "proxy" if isinstance(error, urllib3_errors.ProxyError) else "server"
             detail = getattr(cause, "verify_message", "") or str(cause)
             return CertificateRejected(
                 f"the {whose}'s certificate is not valid: {detail}{self._detour()}", url=self._url
             )
-        refused = _REFUSED_TUNNEL.search(str(cause)) if isinstance(cause, OSError) else None
+        refused = re.search(_REFUSED_TUNNEL, str(cause)) if isinstance(cause, OSError) else None
         if refused and self._proxy is not None:
             status = int(refused[1])
             reason = f"the proxy {self._proxy.url} answered {status_text(status)}"
@@ -102,18 +103,19 @@ class Urllib3Exchange(Exchange):
     def _why_failed(self, error: Exception, cause: BaseException) -> str:
         if isinstance(error, urllib3_errors.ProxyError):
             if _is_timeout(error.original_error):
-                return _timed_out("no connection to the proxy", self._timeouts.connect, cause)
+                return timed_out("no connection to the proxy", "connect_timeout", self._timeouts.connect, cause)
             return f"the proxy cannot be reached ({_words(cause)}): no connection"
         if isinstance(error, urllib3_errors.NameResolutionError):
             return "the host name could not be resolved"
         if isinstance(error, urllib3_errors.NewConnectionError):
             return f"no connection: {_words(cause)}"
         if isinstance(error, urllib3_errors.ConnectTimeoutError):
-            return _timed_out("no connection", self._timeouts.connect, cause)
+            return timed_out("no connection", "connect_timeout", self._timeouts.connect, cause)
         if isinstance(error, urllib3_errors.ReadTimeoutError):
             in_tunnel = self._proxy is not None and str(error.url) == self._proxy.url
-            limit = self._timeouts.connect if in_tunnel else self._timeouts.response
-            return _timed_out("no response", limit, cause)
+            if in_tunnel:
+                return timed_out("no response", "connect_timeout", self._timeouts.connect, cause)
+            return timed_out("no response", "response_timeout", self._timeouts.response, cause)
         if isinstance(error, urllib3_errors.EmptyPoolError):
             return "no connection: all of the pool's are in use"
         if isinstance(cause, http.client.RemoteDisconnected):
@@ -127,9 +129,9 @@ class Urllib3Exchange(Exchange):
         return f"no response: {_words(cause)}"
 
     def _why_lost(self, error: Exception) -> str:
-        cause = _innermost(error)
+        cause = innermost(error)
         if isinstance(error, urllib3_errors.ReadTimeoutError):
-            return _timed_out("no byte", self._timeouts.idle, cause)
+            return timed_out("no byte", self._idle_parameter, self._timeouts.idle, cause)
         if isinstance(error, urllib3_errors.DecodeError):
             return "the stream's content encoding is broken"
         if isinstance(cause, (http.client.IncompleteRead, urllib3_errors.IncompleteRead)):
@@ -137,11 +139,12 @@ class Urllib3Exchange(Exchange):
         return f"the connection broke: {_words(cause)}"
 
 
-def _timed_out(what: str, limit: Optional[float], cause: BaseException) -> str:
+def timed_out(what: str, parameter: str, limit: Optional[float], cause: BaseException) -> str:
+    """Return what did not come, and which argument sets for how long it was waited for."""
     # A time-out with an error number is the system's: its keep-alive probes, its own limit on connecting.
     if limit is None or getattr(cause, "errno", None):
         return f"{what}: {_words(cause)}"
-    return f"{what} within {limit:g} s"
+    return f"{what} within {parameter}={limit:g} s"
 
 
 def _is_timeout(error: Exception) -> bool:
@@ -150,22 +153,34 @@ def _is_timeout(error: Exception) -> bool:
     return is_timeout and not isinstance(error, urllib3_errors.NewConnectionError)
 
 
-def _innermost(error: BaseException) -> BaseException:
-    while True:
-        inner = error.__cause__ or next((arg for arg in error.args if isinstance(arg, BaseException)), None)
-        if inner is None:
-            return error
+def innermost(error: BaseException) -> BaseException:
+    """Return what an error of requests' or urllib3's is about: the one that it was made from, and so on down."""
+    inner: Optional[BaseException] = error
+    seen: set[int] = set()  # it may be a ring
+    while inner is not None and id(inner) not in seen:
+        seen.add(id(inner))
         error = inner
+        inner = error.__cause__ or next((arg for arg in error.args if isinstance(arg, BaseException)), None)
+    return error
 
 
 def without_connections(error: BaseException) -> BaseException:
     """Return one of urllib3's errors without the pools and connections that it, and its causes, keep alive."""
-    link: Optional[BaseException] = error
-    while link is not None:
+    for link in chain_of(error):
         for name in ("pool", "conn"):
             if name in vars(link):
                 vars(link)[name] = None
-        link = link.__cause__ or link.__context__
+    return error
+
+
+def lone_cause(error: BaseException) -> BaseException:
+    """Return one of urllib3's errors `without_connections`, and as all that a traceback shows of how it came about.
+
+    It quotes what http.client and the socket said before it. Its `innermost` cannot be asked
+    for after this.
+    """
+    without_connections(error)
+    error.__cause__ = None  # the context stays where it was, and is not shown any more
     return error
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import ipaddress
+import re
 from typing import Optional
 from urllib.parse import SplitResult, unquote_to_bytes, urlsplit
 
@@ -21,7 +22,8 @@ def check_url(url: str) -> str:
 
     Raises:
         TypeError: It is not a str.
-        ValueError: It is not such a URL. The message shows no more of it than the scheme.
+        ValueError: It is not such a URL. The message shows no more of it than the scheme, or
+            host, port and path if it is the scheme that is missing.
     """
     if not isinstance(url, str):
         raise TypeError(f"url must be a str or a function that returns one, not {type(url).__name__}")
@@ -33,9 +35,9 @@ def check_url(url: str) -> str:
         if "[" in parts.netloc:
             ipaddress.IPv6Address(parts.hostname or "")
     except ValueError as error:
-        raise ValueError(f"url is malformed: {_bad_part(error)}") from None
+        raise ValueError(f"url is malformed: {_bad_part(error)}{_why_bad(url)}") from None
     if parts.scheme not in _DEFAULT_PORTS:
-        raise ValueError(f"url must start with http:// or https://, not with {parts.scheme or 'no scheme'!r}")
+        raise ValueError(f"url must start with http:// or https://{_instead_of(url, parts)}")
     if not parts.hostname:
         raise ValueError(f"url must name a host after {parts.scheme}://")
     if port == 0:
@@ -46,6 +48,28 @@ def check_url(url: str) -> str:
 def _bad_part(error: ValueError) -> str:
     # urllib.parse quotes parts of the URL in some of its messages; those may be secret.
     return "its port is not a number from 1 to 65535" if "port" in str(error).lower() else "its host is not valid"
+
+
+def _why_bad(url: str) -> str:
+    _, *rest = re.split("[/?#]", url.partition("://")[2], maxsplit=1)
+    if "@" not in "".join(rest):
+        return ""
+    return "; in user and password, percent-encode / as %2F, ? as %3F and # as %23"
+
+
+def _instead_of(url: str, parts: SplitResult) -> str:
+    """Return what to add about a URL whose scheme is another one, or missing."""
+    # What is before a colon need not be a scheme: in "user:password@host" it is the user.
+    is_scheme = url[len(parts.scheme) :].startswith("://")
+    shown = "" if "@" in url and parts.scheme and not is_scheme else f", not with {parts.scheme or 'no scheme'!r}"
+    try:
+        candidate = urlsplit(check_url(f"http://{url}"))
+    except ValueError:
+        return shown
+    looks_like_a_host = "." in candidate.netloc or candidate.port or candidate.hostname == "localhost"
+    if not looks_like_a_host or "@" in candidate.path + candidate.query + candidate.fragment:
+        return shown
+    return f"{shown}; did you mean {without_secrets(candidate._replace(query='').geturl())}?"
 
 
 def origin_of(url: str) -> str:
@@ -66,11 +90,12 @@ def without_secrets(url: str) -> str:
 def split_credentials(url: str) -> tuple[str, Optional[str]]:
     """Return a checked URL without user, password and fragment, and the ``Authorization`` they make.
 
-    The second is a Basic credential (RFC 7617) in UTF-8, or None if the URL names no user.
+    The host of the first is in ASCII, as far as Python knows how: urllib3 asks for another
+    package to make it so. The second is a Basic credential (RFC 7617) in UTF-8, or None if the URL names no user.
     """
     parts = urlsplit(url)
     user_information, at, host = parts.netloc.rpartition("@")
-    bare = parts._replace(netloc=host, fragment="").geturl()
+    bare = parts._replace(netloc=host if host.isascii() else _host_and_port(parts), fragment="").geturl()
     if not at:
         return bare, None
     user, _, password = user_information.partition(":")
@@ -84,7 +109,9 @@ def _host_and_port(parts: SplitResult) -> str:
         host = f"[{host}]"
     elif not host.isascii():
         try:
-            host = host.encode("idna").decode("ascii")
+            encoded = host.encode("idna")
+            if encoded.decode("idna") == host:  # otherwise the codec, which is of 2003, means another name
+                host = encoded.decode("ascii")
         except UnicodeError:
             pass  # not a name that can be looked up; connecting will say so
     port = parts.port

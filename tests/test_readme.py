@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
 import pytest
 
-from sse_client.testing import EventStreamServer, Exchange, event, retry
+import sse_client.testing
+from sse_client import ConnectionLost, EventSource, iter_events
+from sse_client.testing import EventStreamServer, Exchange, ScriptedConnector, drop, event, hold, retry
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -22,14 +27,17 @@ BLOCKS = [
 ]
 INSTALLING = "python3 -m venv .venv"
 
+TOKEN = event('{"choices": [{"delta": {"content": "Hello"}}]}')
+EMPTY = event('{"choices": [{"delta": {"content": null}}]}')
+USAGE = event('{"choices": [], "usage": {"total_tokens": 7}}')
+
 
 def answer(exchange: Exchange) -> None:
     """Three events, then a clean end; whoever has them all is told to stop."""
     if exchange.request.headers.get("Last-Event-ID") == "3":
         exchange.respond(204)
     elif exchange.request.method == "POST":
-        token = '{"choices": [{"delta": {"content": "Hello"}}]}'
-        exchange.run(event(token), event("[DONE]"), event("not for the reader"))
+        exchange.run(TOKEN, USAGE, EMPTY, event("[DONE]"), event("not for the reader"))
     else:
         exchange.run(
             retry(0.01),
@@ -50,10 +58,101 @@ def server() -> Iterator[EventStreamServer]:
 def test_python(
     language: str, code: str, server: EventStreamServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every Python block of the README runs as it stands."""
+    """Every Python block of the README runs as it stands; so do the tests that it holds."""
     monkeypatch.chdir(tmp_path)
+    for name, value in run(code, server).items():
+        if name.startswith("test_"):
+            with EventStreamServer() as its_own:
+                value(event_stream_server=its_own)
+
+
+def run(code: str, server: EventStreamServer) -> dict[str, Any]:
+    """Run a block with a local server; return the names it has made."""
+    names: dict[str, Any] = {"__name__": "__readme__"}
     code = code.replace("https://example.com", server.url.rstrip("/"))
-    exec(compile(code, "README.md", "exec", dont_inherit=True), {"__name__": "__readme__"})
+    exec(compile(code, "README.md", "exec", dont_inherit=True), names)
+    return names
+
+
+def block_with(text: str) -> str:
+    """The one Python block in which this stands."""
+    (code,) = [str(code) for language, code in (block.values for block in BLOCKS) if text in str(code)]
+    return code
+
+
+def test_the_answer_of_a_language_model(server: EventStreamServer, capsys: pytest.CaptureFixture[str]) -> None:
+    """The tokens are printed, with empty parts or without."""
+    run(block_with("until_open=True"), server)
+    assert capsys.readouterr().out == "Hello"
+
+
+def test_a_language_model_that_says_no(server: EventStreamServer, capsys: pytest.CaptureFixture[str]) -> None:
+    """A refusal is shown with what the server says, and with when to come back."""
+    server.respond(402, b"no credit", headers={"Retry-After": "60"})
+    run(block_with("until_open=True"), server)
+    assert capsys.readouterr().out == "402 60.0 no credit\n"
+
+
+def test_an_answer_that_breaks_off(server: EventStreamServer) -> None:
+    """An error in the stream, its early end and its loss are noticed, and the question is sent once."""
+    code = block_with("until_open=True")
+    server.stream(TOKEN, event('{"error": "overloaded"}'), hold())
+    with pytest.raises(RuntimeError, match="overloaded"):
+        run(code, server)
+    server.stream(TOKEN)
+    with pytest.raises(RuntimeError, match=r"the answer ends before \[DONE\]"):
+        run(code, server)
+    server.stream(TOKEN, drop())
+    with pytest.raises(ConnectionLost):
+        run(code, server)
+    assert len(server.requests) == 3
+
+
+def test_a_patient_policy(server: EventStreamServer) -> None:
+    """A maintenance page and a 404 are waited out where the policy names 200 and 404, and are final by default."""
+    connector = ScriptedConnector()
+    connector.respond(200, b"<h1>Back soon</h1>", headers={"Content-Type": "text/html"})
+    connector.respond(404)
+    connector.stream(event("a"))
+    connector.end()
+    policy = run(block_with("patient = "), server)["patient"]
+    assert [it.data for it in EventSource(connector, reconnect=policy)] == ["a"]
+    for status, content_type in ((200, "text/html"), (404, "text/event-stream")):
+        connector.respond(status, headers={"Content-Type": content_type})
+        with pytest.raises(sse_client.ResponseRejected):
+            list(EventSource(connector))
+
+
+def test_what_must_be_percent_encoded(server: EventStreamServer) -> None:
+    """Quoted as the README says, any password arrives as it is."""
+    server.respond(204)
+    password = quote("p@ss:w/rd%41?#[é ]", safe="")
+    list(EventSource(server.url.replace("http://", f"http://me:{password}@")))
+    expected = "Basic " + base64.b64encode("me:p@ss:w/rd%41?#[é ]".encode()).decode()
+    assert server.requests[0].headers["Authorization"] == expected
+
+
+def test_lines_without_their_ends() -> None:
+    """What iter_lines() brings has no event in it, as the README warns."""
+    assert list(iter_events(b"data: a\n\ndata: b\n\n".split(b"\n"))) == []
+    assert len(list(iter_events([b"data: a\n\ndata: b\n\n"]))) == 2
+
+
+def test_the_steps_and_the_server_are_all_there() -> None:
+    """The tables of steps and of the server's methods leave out nothing that sse_client.testing has."""
+    section = README[README.index("\n## Testing") : README.index("\n## Reliability")]
+    documented = set(re.findall(r"`(\w+)", "".join(re.findall(r"^\|.*", section, re.MULTILINE))))
+    steps = {name for name in sse_client.testing.__all__ if name.islower()} - {"encode_event"}
+    its_life = {"start", "close", "handler", "host", "port", "url"}
+    methods = {name for name in dir(EventStreamServer) if not name.startswith("_")} - its_life
+    assert (steps | methods) - documented == set()
+
+
+def test_the_time_outs_are_those_of_the_event_source() -> None:
+    """The table of time-outs has the defaults that the code has."""
+    table = dict(re.findall(r"^\| `(\w+_timeout)` \| (\d+) s", README, re.MULTILINE))
+    defaults = {k: v for k, v in (EventSource.__init__.__kwdefaults__ or {}).items() if k.endswith("_timeout")}
+    assert {name: float(seconds) for name, seconds in table.items()} == defaults
 
 
 def shell_lines() -> Iterator[str]:

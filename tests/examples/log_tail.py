@@ -1,18 +1,16 @@
 """Follow a log, and go on where the last run has stopped: python log_tail.py URL POSITION_FILE"""
 
-import pathlib
 import sys
 
-from sse_client import EventSource
+from sse_client import EventSource, PositionFile
 
 
 def main(url, position_file):
-    position = pathlib.Path(position_file)
-    last_event_id = position.read_text(encoding="utf-8") if position.exists() else ""
-    with EventSource(url, last_event_id=last_event_id) as source:
+    position = PositionFile(position_file)
+    with EventSource(url, last_event_id=position.read()) as source:
         for event in source:
             print(event.data, flush=True)
-            position.write_text(event.last_event_id, encoding="utf-8")  # after the work: nothing is lost in a crash
+            position.write(event.last_event_id)  # after the work: nothing is lost in a crash
 
 
 if __name__ == "__main__":

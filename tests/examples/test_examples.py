@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from sse_client.testing import EventStreamServer, Exchange, encode_event, event, hold, retry
+from sse_client.testing import EventStreamServer, Exchange, Step, drop, encode_event, event, hold, retry
 from tests.integration.support import ROOT, TIMEOUT, Child
 
 HERE = Path(__file__).resolve().parent
@@ -119,6 +120,22 @@ def test_the_log_tail_goes_on_where_it_has_stopped(server: EventStreamServer, tm
     assert server.requests[1].headers["Last-Event-ID"] == "2"
 
 
+def test_the_log_tail_misses_nothing_when_it_is_killed(server: EventStreamServer, tmp_path: Path) -> None:
+    """Killed with -9 a dozen times: each run begins with the line after the last one, or with that one again."""
+    chance = random.Random(2)
+    server.serve_log(100_000)  # more than can be read before the kills
+    last = 0
+    for _ in range(12):
+        with program("log_tail.py", server.url, str(tmp_path / "position")) as running:
+            running.wait_for("", 1 + chance.randrange(150))
+            running.process.kill()
+            assert ended(running) != 0
+            numbers = [int(line) for line in running.lines[:-1]]
+        assert numbers == list(range(numbers[0], numbers[-1] + 1))
+        assert numbers[0] in ((last, last + 1) if last else (1,))
+        last = numbers[-1]
+
+
 @pytest.mark.parametrize(("status", "code"), [("passed", 0), ("failed", 1)])
 def test_the_build_status_ends_with_the_result(status: str, code: int, server: EventStreamServer) -> None:
     """The steps are shown over a lost connection, and the exit code is the build's."""
@@ -157,6 +174,41 @@ def test_the_answer_of_a_language_model_is_printed_token_by_token(server: EventS
     (request,) = server.requests
     assert (request.method, request.headers["Authorization"]) == ("POST", "Bearer k")
     assert json.loads(request.body)["messages"][0]["content"] == "Say hello"
+
+
+def chunk(content: object) -> Step:
+    """One event of a language model's answer."""
+    return event(json.dumps({"choices": [{"delta": {"content": content}}]}))
+
+
+@pytest.mark.parametrize(
+    ("rest", "output"),
+    [
+        ([event('{"choices": [], "usage": {"total_tokens": 7}}'), chunk(None), event("[DONE]")], ["Hello"]),
+        ([event('{"error": {"message": "overloaded"}}'), hold()], ["Hello", "{'message': 'overloaded'}"]),
+        ([], ["Hello", "the answer ends before [DONE]"]),
+        ([drop()], ["Hello", "the stream was cut off"]),
+    ],
+)
+def test_the_answer_of_a_language_model_may_be_odd_or_cut_off(
+    rest: list[Step], output: list[str], server: EventStreamServer
+) -> None:
+    """Empty parts are no trouble; an error, an early end and a loss are shown; the question is sent once."""
+    server.stream(chunk("Hello"), *rest)
+    with program("llm_tokens.py", server.url, "Say hello") as running:
+        assert ended(running) == (0 if len(output) == 1 else 1)
+        assert len(running.lines) == len(output) + 1
+        assert all(line.startswith(text) for line, text in zip(running.lines, output)), running.lines
+    assert len(server.requests) == 1
+
+
+def test_a_refusal_of_the_question_is_shown_with_its_text(server: EventStreamServer) -> None:
+    """What the server says about a question that it does not answer is printed."""
+    server.respond(401, b'{"error": "no such key"}', headers={"Content-Type": "application/json"})
+    with program("llm_tokens.py", server.url, "Say hello") as running:
+        assert ended(running) == 1
+        assert running.lines[0].startswith("the server answered 401")
+        assert running.lines[0].endswith('{"error": "no such key"}')
 
 
 FLASK = """

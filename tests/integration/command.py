@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -78,13 +79,14 @@ class Command:
 @contextmanager
 def command(
     *arguments: str,
+    stdin: int = subprocess.DEVNULL,
     stdout: Optional[int] = subprocess.PIPE,
     stderr: Optional[int] = subprocess.PIPE,
     env: Optional[dict[str, str]] = None,
 ) -> Iterator[Command]:
     """Run the command; end it at the end if it has not."""
     process = subprocess.Popen(
-        [*COMMAND, *arguments], stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, env=env or environment()
+        [*COMMAND, *arguments], stdin=stdin, stdout=stdout, stderr=stderr, env=env or environment()
     )
     running = Command(process)
     try:
@@ -94,10 +96,15 @@ def command(
         running.end()
 
 
-def run(*arguments: str, timeout: float = TIMEOUT, env: Optional[dict[str, str]] = None) -> tuple[int, str, str]:
+def run(
+    *arguments: str, timeout: float = TIMEOUT, env: Optional[dict[str, str]] = None, stdin: bytes = b""
+) -> tuple[int, str, str]:
     """Run the command to its end; return its exit code and what it wrote to stdout and stderr."""
-    with command(*arguments, env=env) as running:
-        code = running.end(timeout)
+    with tempfile.TemporaryFile() as file:
+        file.write(stdin)
+        file.seek(0)
+        with command(*arguments, env=env, stdin=file.fileno()) as running:
+            code = running.end(timeout)
     return code, running.out, running.err
 
 

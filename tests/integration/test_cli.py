@@ -5,19 +5,36 @@ from __future__ import annotations
 import json
 import os
 import re
+import select
 import socket
+import ssl
 import subprocess
+import sys
 import threading
 from pathlib import Path
 
 import pytest
+import trustme
 
 from sse_client.testing import EventStreamServer, comment, drop, event, hold, raw, retry, signal, wait_for
 
 from .command import COMMAND, command, environment, run, run_on_terminal
 from .support import TIMEOUT
 
+OVER = "the server says that the stream is over (status 204)"
+
 needs_terminal = pytest.mark.skipif(not hasattr(os, "openpty"), reason="there are no pseudo-terminals here")
+needs_poll = pytest.mark.skipif(not hasattr(select, "poll"), reason="the system does not tell that a reader has left")
+
+
+def two_ends(kind: str) -> tuple[int, int]:
+    """The descriptors of a pipe or a pair of sockets: the reading end, and the writing one."""
+    if kind == "pipe":
+        return os.pipe()
+    if sys.platform != "linux":
+        pytest.skip("sockets are watched on Linux only")
+    ours, theirs = socket.socketpair()
+    return ours.detach(), theirs.detach()
 
 
 def test_data_to_stdout_states_to_stderr_resuming_after_a_drop(server: EventStreamServer) -> None:
@@ -33,7 +50,7 @@ def test_data_to_stdout_states_to_stderr_resuming_after_a_drop(server: EventStre
         r"disconnected: the stream was cut off in the middle of its framing; again in 0\.[12] s", lines[1]
     )
     assert re.fullmatch(r"disconnected: the server ended the stream; again in 0\.[12] s", lines[3])
-    assert len(lines) == 4
+    assert lines[4:] == [OVER]
     assert [request.headers.get("Last-Event-ID") for request in server.requests] == [None, "2", "3"]
 
 
@@ -73,9 +90,59 @@ def test_a_pipe_gets_the_data_unchanged_in_utf_8(server: EventStreamServer, vari
 def test_headers_and_last_event_id_are_sent(server: EventStreamServer) -> None:
     """-H is repeatable, and the stream begins after --last-event-id."""
     code, _, err = run("-H", "X-Key: a b:c", "-H", "Accept-Language: de", "--last-event-id", "7é", server.url)
-    assert (code, err) == (0, "")
+    assert (code, err) == (0, f"{OVER}\n")
     headers = server.requests[0].headers
     assert (headers["X-Key"], headers["Accept-Language"], headers["Last-Event-ID"]) == ("a b:c", "de", "7é")
+
+
+def test_headers_from_a_file_and_from_stdin(server: EventStreamServer, tmp_path: Path) -> None:
+    """-H @FILE and -H @- keep a token out of the list of processes, and bring it to the server."""
+    path = tmp_path / "headers"
+    path.write_bytes(b"Authorization: Bearer s3cret\nX-Key: a\n")
+    assert run("-H", f"@{path}", "-H", "X-Key: b", server.url)[0] == 0
+    assert run("-H", "@-", server.url, stdin=b"Authorization: Bearer s3cret\r\n")[0] == 0
+    assert [request.headers["Authorization"] for request in server.requests] == ["Bearer s3cret"] * 2
+    assert server.requests[0].headers["X-Key"] == "a, b"
+
+
+@pytest.mark.parametrize("given", ["argument", "file", "stdin"])
+def test_data_is_posted_as_it_is(server: EventStreamServer, tmp_path: Path, given: str) -> None:
+    """-d posts its bytes, from wherever, under no Content-Type but the user's; after one stream, that is the end."""
+    data = '{"é":\r\n1}\n'.encode()
+    path = tmp_path / "data"
+    path.write_bytes(data)
+    server.stream(event("answer"))
+    argument = {"argument": data.decode(), "file": f"@{path}", "stdin": "@-"}[given]
+    arguments = ["-H", "Content-Type: application/json"] if given == "stdin" else []
+    result = run("-d", argument, *arguments, server.url, stdin=data)
+    assert result == (0, "answer\n", f"connected to {server.url}\nthe server ended the stream\n")
+    (request,) = server.requests
+    assert (request.method, request.body) == ("POST", data)
+    assert request.headers.get("Content-Type") == ("application/json" if arguments else None)
+
+
+def test_a_method_of_its_own(server: EventStreamServer) -> None:
+    """-X sends any method, and one that may not be repeated is not: a lost stream is code 1."""
+    server.stream(event("1"), drop())
+    code, out, _ = run("-X", "QUERY", "-d", "q", server.url)
+    assert (code, out) == (1, "1\n")
+    assert [(request.method, request.body) for request in server.requests] == [("QUERY", b"q")]
+
+
+def test_a_private_authority(server_context: ssl.SSLContext, authority: trustme.CA, tmp_path: Path) -> None:
+    """--cacert believes a server of one's own, who is not believed without."""
+    path = tmp_path / "authority.pem"
+    authority.cert_pem.write_to_path(str(path))
+    with EventStreamServer(ssl_context=server_context) as server:
+        server.stream(event("private"))
+        assert run("--cacert", str(path), "--limit", "1", server.url) == (
+            0,
+            "private\n",
+            f"connected to {server.url}\n",
+        )
+        code, out, err = run(server.url)
+    assert (code, out) == (1, "")
+    assert "certificate" in err
 
 
 def test_limit_ends_the_command_and_its_connection(server: EventStreamServer) -> None:
@@ -91,7 +158,11 @@ def test_limit_ends_the_command_and_its_connection(server: EventStreamServer) ->
 def test_without_reconnecting_the_end_is_the_end(server: EventStreamServer) -> None:
     """With --no-reconnect a clean end is code 0, after one request; a broken stream is code 1 with the reason."""
     server.stream(event("1"))
-    assert run("--no-reconnect", server.url) == (0, "1\n", f"connected to {server.url}\n")
+    assert run("--no-reconnect", server.url) == (
+        0,
+        "1\n",
+        f"connected to {server.url}\nthe server ended the stream\n",
+    )
     server.stream(event("1"), drop())
     code, out, err = run("--no-reconnect", server.url)
     assert (code, out) == (1, "1\n")
@@ -101,19 +172,20 @@ def test_without_reconnecting_the_end_is_the_end(server: EventStreamServer) -> N
 
 
 def test_a_rejected_response_is_code_1_and_shows_no_secret(server: EventStreamServer) -> None:
-    """A 404 is told on stderr without the query's token, the password or the header; its body with -v only."""
+    """A 404 is told on stderr without the query's token, the password or the header, with what its body says."""
     address = server.url.replace("http://", "http://user:passw0rd@") + "x?token=s3cret"
     arguments = ("-H", "Authorization: t0ken", address)
-    server.respond(404, b"no stream of this name")
+    body = b"no stream of this name" + b"!" * 1000
+    server.respond(404, body)
     code, out, err = run(*arguments)
     assert (code, out) == (1, "")
     assert "404" in err
     assert server.url in err
-    assert "no stream of this name" not in err
-    server.respond(404, b"no stream of this name")
+    assert re.search(r"\nno stream of this name!+ \.\.\. \(more with -v\)\n$", err)
+    server.respond(404, body)
     code, _, verbose = run("-v", *arguments)
     assert code == 1
-    assert verbose.endswith("no stream of this name\n")
+    assert verbose.endswith(f"\n{body.decode()}\n")
     for secret in ("passw0rd", "s3cret", "t0ken"):
         assert secret not in err + verbose
 
@@ -132,7 +204,14 @@ def test_a_refused_connection_is_told() -> None:
         )
 
 
-@pytest.mark.parametrize("arguments", [[], ["no-url"], ["http://127.0.0.1/", "-H", "no colon"], ["--nonsense"]])
+def test_an_unusable_proxy_of_the_environment_is_told() -> None:
+    """Where the environment names a proxy that is none, that is code 1 and the reason, not a traceback."""
+    code, out, err = run("http://host.invalid/", env=environment(HTTP_PROXY="ftp://proxy.invalid:1", NO_PROXY=""))
+    assert (code, out) == (1, "")
+    assert re.fullmatch(r"sse-client: the environment's proxy for http is not usable: .*\n", err)
+
+
+@pytest.mark.parametrize("arguments", [[], ["no-url"], ["http://127.0.0.1/", "-d", "@/no/such"], ["--nonsense"]])
 def test_wrong_usage_is_code_2(arguments: list[str]) -> None:
     """Wrong usage is code 2, a usage line and the reason on stderr, no traceback."""
     code, out, err = run(*arguments)
@@ -205,6 +284,66 @@ def test_a_pipe_that_is_closed_early_ends_it_quietly(server: EventStreamServer) 
             process.stderr.close()
 
 
+@needs_poll
+@pytest.mark.parametrize("phase", ["silent stream", "no response", "waiting"])
+@pytest.mark.parametrize("kind", ["pipe", "socket"])
+def test_a_reader_who_leaves_is_noticed_while_nothing_comes(server: EventStreamServer, phase: str, kind: str) -> None:
+    """In each quiet phase, the command ends with 0 when its reader leaves, and says nothing about it."""
+    if phase == "silent stream":
+        server.stream(event("1"), hold())
+    elif phase == "no response":
+        server.silence()
+    else:
+        server.stream(retry(60.0), event("1"), drop())
+    reading, writing = two_ends(kind)
+    with command(server.url, stdout=writing) as running:
+        os.close(writing)
+        try:
+            server.wait_for_requests(1)
+            if phase != "no response":
+                assert os.read(reading, 2) == b"1\n"
+            if phase == "waiting":
+                running.wait_for("err", "again in")
+        finally:
+            os.close(reading)
+        assert running.end() == 0
+    states = {"silent stream": "connected", "no response": "", "waiting": "connected disconnected:"}[phase]
+    assert [line.split()[0] for line in running.err.splitlines()] == states.split()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="sockets are watched on Linux only")
+def test_a_reader_who_has_merely_finished_sending_has_not_left(server: EventStreamServer) -> None:
+    """With stdout a socket whose other end has shut its sending down, as sshd does, the stream is followed on."""
+    finished = threading.Event()
+    server.stream(event("1"), wait_for(finished), event("2"))
+    ours, theirs = socket.socketpair()
+    with ours, command("--no-reconnect", server.url, stdout=theirs.fileno()) as running:
+        theirs.close()
+        ours.settimeout(TIMEOUT)
+        assert ours.recv(2) == b"1\n"
+        ours.shutdown(socket.SHUT_WR)
+        finished.set()
+        assert running.end() == 0
+        assert ours.recv(2) == b"2\n"
+
+
+@needs_poll
+def test_head_on_a_stream_that_stays_silent(server: EventStreamServer) -> None:
+    """`sse-client URL | head -1` in a real shell ends by itself, though no second event comes."""
+    server.stream(event("1"), hold())
+    script = '{ "$@"; echo "code $?" >&2; } | head -1'
+    result = subprocess.run(
+        ["sh", "-c", script, "sh", *COMMAND, server.url],
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+        env=environment(),
+        check=False,
+    )
+    assert result.stdout == "1\n"
+    assert result.stderr == f"connected to {server.url}\ncode 0\n"
+
+
 @pytest.mark.skipif(os.name != "posix", reason="needs a shell")
 def test_head_and_both_streams_in_one_pipe(server: EventStreamServer) -> None:
     """`sse-client URL 2>&1 | head -2` in a real shell ends by itself, with nothing more and code 0."""
@@ -260,7 +399,7 @@ def test_a_hostile_server_cannot_steer_the_terminal(server: EventStreamServer) -
     shown = [
         run_on_terminal("-v", "--no-color", "--no-reconnect", server.url),
         run_on_terminal("-v", "--no-color", "--no-reconnect", server.url),
-        run_on_terminal("-v", "--no-color", "--no-reconnect", server.url),
+        run_on_terminal("--no-color", "--no-reconnect", server.url),
     ]
     assert [code for code, _ in shown] == [0, 0, 1]
     assert "␛]0;owned␇ \ufffd2J\tok 東京\n" in shown[0][1]
@@ -289,4 +428,6 @@ def test_colours_on_a_terminal(
     code, shown = run_on_terminal(*arguments, "--no-reconnect", server.url, env=environment(**variables))
     assert code == 0
     state = f"connected to {server.url}"
-    assert shown == (f"\x1b[32m{state}\x1b[0m\ndata\n" if colored else f"{state}\ndata\n")
+    end = "the server ended the stream"
+    expected = f"\x1b[32m{state}\x1b[0m\ndata\n\x1b[32m{end}\x1b[0m\n" if colored else f"{state}\ndata\n{end}\n"
+    assert shown == expected

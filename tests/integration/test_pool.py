@@ -88,8 +88,8 @@ def test_timeouts(server: EventStreamServer, pool: urllib3.PoolManager) -> None:
     assert follower.data == ["a", "b"]
     errors = [item.error for item in follower.seen("ErrorEvent")]
     assert [type(error) for error in errors] == [ConnectionLost, ConnectionLost, ConnectionFailed]
-    assert [str(error).partition(" (")[0] for error in errors] == ["no byte within 0.15 s"] * 2 + [
-        "no response within 0.25 s"
+    assert [str(error).partition(" (")[0] for error in errors] == ["no byte within idle_timeout=0.15 s"] * 2 + [
+        "no response within response_timeout=0.25 s"
     ]
 
 

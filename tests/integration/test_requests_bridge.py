@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import random
+import re
+import socket
 import ssl
 import threading
 import time
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 
 from sse_client import (
     CertificateRejected,
@@ -24,6 +29,7 @@ from sse_client import (
 from sse_client.testing import EventStreamServer, Exchange, event, hold, raw, wait_for
 
 from .phases import PHASES
+from .raw_server import RawServer
 from .support import AT_ONCE, LATER, TIMEOUT, Follower, assert_nothing_raised
 from .test_delivery import CUTTINGS, ENCODINGS, FRAMINGS
 
@@ -36,6 +42,7 @@ from sse_client.requests_bridge import RequestsConnector  # noqa: E402
 
 SOON = 2.0  # seconds; the promise is 0.1, on a machine that is not busy with other things
 MOMENTS = 200
+THREE_TIMES = ReconnectPolicy(reconnection_time=0.001, jitter=0.0, max_attempts=3)
 
 
 @pytest.fixture(autouse=True)
@@ -228,7 +235,7 @@ def test_time_outs_over_another_adapter(server: EventStreamServer, session: Any)
     """There, the time-out of the response is that of the stream as well, and the error says so."""
     session.mount("http://", Wrapper())
     server.stream(event("a"), hold())
-    with pytest.raises(ConnectionLost, match=r"no byte within 0\.2 s"):
+    with pytest.raises(ConnectionLost, match=r"no byte within response_timeout=0\.2 s"):
         data_of(follow(session, server.url, response_timeout=0.2))
 
 
@@ -382,6 +389,95 @@ def test_certificates(server_context: ssl.SSLContext, session: Any, monkeypatch:
             data_of(follow(another, server.url, AT_ONCE))
 
 
+# What is wrong with the session is raised, and what is wrong with the network is retried
+
+
+GARBAGE = "-----BEGIN CERTIFICATE-----\ngarbage\n-----END CERTIFICATE-----\n"
+
+
+@pytest.fixture
+def files(tmp_path: Path, authority: Any) -> dict[str, str]:
+    """Files that hold no certificate, or not what belongs to it."""
+    texts = {"empty": "", "words": "garbage", "garbage": GARBAGE, "without a key": authority.cert_pem.bytes().decode()}
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+    (tmp_path / "directory").mkdir()
+    key = ec.generate_private_key(ec.SECP256R1()).private_bytes(
+        Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"password")
+    )
+    (tmp_path / "encrypted").write_bytes(authority.cert_pem.bytes() + key)
+    return {path.name: str(path) for path in tmp_path.iterdir()}
+
+
+@pytest.mark.parametrize(
+    ("setting", "name"),
+    [("verify", "empty"), ("verify", "words"), ("verify", "garbage"), ("verify", "nosuch")]
+    + [("cert", name) for name in ("empty", "words", "without a key", "encrypted", "directory", "nosuch")],
+)
+def test_a_certificate_file_that_cannot_be_loaded(
+    server_context: ssl.SSLContext,
+    session: Any,
+    files: dict[str, str],
+    setting: str,
+    name: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It ends the iteration at once, with the path; it would be the same again."""
+    path = files.get(name, name)
+    session.verify = files["bundle.pem"]
+    setattr(session, setting, path)
+    for variable in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):  # they would win over session.verify
+        monkeypatch.delenv(variable, raising=False)
+    seen: list[Any] = []
+    with EventStreamServer(ssl_context=server_context) as server:
+        source = follow(session, server.url + "?t=s3cret", THREE_TIMES)
+        with pytest.raises(OSError, match=re.escape(path)) as raised:
+            seen.extend(source.lifecycle())
+        assert server.requests == []
+    assert seen == []
+    assert "s3cret" not in "".join(traceback.format_exception_only(raised.type, raised.value))
+
+
+def test_a_handshake_that_fails_is_retried(session: Any, tmp_path: Path) -> None:
+    """What fails in the handshake itself is a failed attempt: the next one may meet a server that is well again."""
+
+    def serve(connected: socket.socket) -> None:
+        connected.recv(4096)
+        connected.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+    session.verify = str(tmp_path / "bundle.pem")
+    with RawServer(serve) as plain:
+        with Follower(follow(session, plain.url.replace("http:", "https:"), THREE_TIMES)) as follower:
+            follower.join()
+        assert plain.accepted == 3
+    assert isinstance(follower.error, ConnectionFailed)
+    assert "the TLS handshake failed" in str(follower.error)
+
+
+def test_a_head_that_requests_refuses_is_retried(server: EventStreamServer, session: Any) -> None:
+    """A header of the server's that is wrong is not taken for one of the session's."""
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n"
+    server.reply(lambda exchange: exchange.write_raw(head))
+    server.stream(event("a"))
+    assert data_of(follow(session, server.url, AT_ONCE)) == ["a"]
+
+
+def test_a_header_of_an_auth_that_cannot_be_sent(server: EventStreamServer, session: Any) -> None:
+    """A token with the line break of its file, which requests lets through, ends the iteration and is not shown."""
+
+    def auth(prepared: Any) -> Any:
+        prepared.headers["Authorization"] = "Bearer s3cret\n"
+        return prepared
+
+    session.auth = auth
+    with pytest.raises(requests.exceptions.InvalidHeader, match="a header cannot be sent") as raised:
+        data_of(follow(session, server.url, THREE_TIMES))
+    assert "s3cret" not in "".join(traceback.format_exception_only(raised.type, raised.value))
+    assert raised.value.__cause__ is None
+    assert raised.value.__suppress_context__
+    assert server.requests == []
+
+
 # Time
 
 
@@ -393,11 +489,11 @@ def test_the_head_and_the_stream_have_time_outs_of_their_own(
     """A head is waited for as long as response_timeout says, and a byte of the stream as idle_timeout says."""
     server.stream(event("a"), hold(), framing=framing, encoding=encoding)
     before = time.perf_counter()
-    with pytest.raises(ConnectionLost, match=r"no byte within 0.3 s"):
+    with pytest.raises(ConnectionLost, match=r"no byte within idle_timeout=0\.3 s"):
         data_of(follow(session, server.url, response_timeout=60.0, idle_timeout=0.3))
     assert 0.3 <= time.perf_counter() - before < TIMEOUT
     server.silence()
-    with pytest.raises(ConnectionFailed, match=r"no response within 0.2 s"):
+    with pytest.raises(ConnectionFailed, match=r"no response within response_timeout=0\.2 s"):
         data_of(follow(session, server.url, response_timeout=0.2, idle_timeout=60.0))
 
 

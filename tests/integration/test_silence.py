@@ -37,7 +37,7 @@ def test_connect_timeout() -> None:
     with FullBacklog() as backlog:
         error, seconds = failure_of(backlog.url, connect_timeout=SHORT, response_timeout=LONG, idle_timeout=LONG)
     assert isinstance(error, ConnectionFailed)
-    assert "no connection within 0.15 s" in str(error)
+    assert "no connection within connect_timeout=0.15 s" in str(error)
     assert_after(seconds)
 
 
@@ -57,7 +57,7 @@ def test_response_timeout(name: str, server_context: ssl.SSLContext, trusted: No
     with PHASES[name](server_context) as here:
         error, seconds = failure_of(here.url, connect_timeout=LONG, response_timeout=SHORT, idle_timeout=LONG)
     assert isinstance(error, ConnectionFailed)
-    assert "no response within 0.15 s" in str(error)
+    assert "no response within response_timeout=0.15 s" in str(error)
     assert_after(seconds)
 
 
@@ -69,8 +69,7 @@ def test_idle_timeout(name: str, server_context: ssl.SSLContext, trusted: None) 
     with PHASES[name](server_context) as here:
         error, seconds = failure_of(here.url, connect_timeout=LONG, response_timeout=LONG, idle_timeout=SHORT)
     assert isinstance(error, ConnectionLost)
-    assert "no byte" in str(error)
-    assert "0.15 s" in str(error)
+    assert "no byte within idle_timeout=0.15 s" in str(error)
     assert_after(seconds)
 
 

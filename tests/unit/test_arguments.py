@@ -6,7 +6,9 @@ from typing import Any, Callable
 import pytest
 
 from sse_client.arguments import (
+    NotGiven,
     check_count,
+    check_flag,
     check_last_event_id,
     check_number,
     check_size,
@@ -25,6 +27,7 @@ NAN, INFINITY = float("nan"), float("inf")
         (lambda value: check_size("size", value), 1, 1),
         (lambda value: check_count("count", value), None, None),
         (lambda value: check_count("count", value), 3, 3),
+        (lambda value: check_flag("flag", value), False, False),
         (lambda value: check_number("delay", value, least=0), 0, 0.0),
         (lambda value: check_timeout("limit", value), None, None),
         (lambda value: check_timeout("limit", value), 2, 2.0),
@@ -51,6 +54,7 @@ def test_right_values(check: Callable[[Any], object], value: object, result: obj
         (lambda v: check_size("size", v), 0, ValueError, "size must be at least 1 byte, not 0"),
         (lambda v: check_count("count", v), "3", TypeError, "count must be an int or None, not str"),
         (lambda v: check_count("count", v), 0, ValueError, "count must be at least 1, or None for no limit, not 0"),
+        (lambda v: check_flag("flag", v), 1, TypeError, "flag must be True or False, not int"),
         (lambda v: check_number("delay", v, least=0), "3", TypeError, "delay must be a number (seconds), not str"),
         (lambda v: check_number("delay", v, least=0), True, TypeError, "delay must be a number (seconds), not bool"),
         (lambda v: check_number("delay", v, least=0), NAN, ValueError, "delay must be a finite number of seconds"),
@@ -68,3 +72,8 @@ def test_wrong_values(check: Callable[[Any], object], value: object, error: type
     """A wrong value raises an error that names the argument, what was given and what is expected."""
     with pytest.raises(error, match=re.escape(message)):
         check(value)
+
+
+def test_an_argument_that_was_not_given() -> None:
+    """What stands for it shows as its text and nothing else, as in help()."""
+    assert repr(NotGiven("<by method>")) == "<by method>"

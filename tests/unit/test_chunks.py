@@ -45,3 +45,11 @@ def test_iter_events_stops_at_the_limit() -> None:
     with pytest.raises(EventTooLarge):
         next(events)
     assert list(chunks) == [b"\n\n"]
+
+
+def test_iter_events_wants_chunks_of_bytes() -> None:
+    """A chunk of another type is a TypeError, after the events before it."""
+    events = iter_events([b"data: x\n\n", "data: y\n\n"])  # type: ignore[list-item]
+    assert next(events).data == "x"
+    with pytest.raises(TypeError, match=r"^chunk must be bytes, not str$"):
+        next(events)

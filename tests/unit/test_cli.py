@@ -1,4 +1,4 @@
-"""The command line without a network: arguments, what is printed for what, JSON."""
+"""The command line without a network: what is printed for what, JSON, exit codes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from sse_client import (
     MessageEvent,
     ReconnectPolicy,
     ResponseRejected,
-    __version__,
 )
 from sse_client.cli import follow, json_line, main
 from sse_client.terminal import Terminal
@@ -37,7 +36,7 @@ def followed(
 ) -> tuple[list[str], list[str]]:
     """What `follow` prints to its two streams, in lines."""
     out, err = io.StringIO(), io.StringIO()
-    source = EventSource(connector, reconnect=EXACT, **options)
+    source = EventSource(connector, **{"reconnect": EXACT, **options})
     with source:
         follow(source, Terminal(out), Terminal(err), to_text=lambda event: event.data, limit=limit)
     return out.getvalue().splitlines(), err.getvalue().splitlines()
@@ -54,12 +53,14 @@ def test_data_and_states_go_to_different_streams() -> None:
     connector.end()
     out, err = followed(connector)
     assert out == ["one", "two", "three"]
+    over = err.pop()
     assert err == [
         "connected to http://scripted.test/",
         "disconnected: the connection was dropped in the middle of the response; again in 3.0 s",
         "connected to http://scripted.test/",
         "disconnected: the server ended the stream; again in 3.0 s",
     ]
+    assert over == "the server says that the stream is over (status 204)"
 
 
 def test_an_attempt_that_fails_is_not_called_a_disconnection() -> None:
@@ -75,12 +76,30 @@ def test_an_attempt_that_fails_is_not_called_a_disconnection() -> None:
     assert err[1].endswith("; again in 7.0 s")
 
 
+def test_a_204_at_once_is_told() -> None:
+    """A stream that is over from the start says so, and is not just silent."""
+    connector = ScriptedConnector()
+    connector.end()
+    assert followed(connector) == ([], ["the server says that the stream is over (status 204)"])
+
+
+def test_the_end_of_the_only_connection_is_not_called_a_204() -> None:
+    """Without reconnecting, the end of the stream is told as what it is."""
+    connector = ScriptedConnector()
+    connector.stream(event("1"))
+    assert followed(connector, reconnect=None) == (
+        ["1"],
+        ["connected to http://scripted.test/", "the server ended the stream"],
+    )
+
+
 def test_limit_stops_at_once() -> None:
-    """After the Nth event nothing is printed any more, and the connection is given back."""
+    """After the Nth event nothing is printed any more, of an end neither, and the connection is given back."""
     connector = ScriptedConnector()
     connector.stream(event("1"), event("2"), event("3"), hold())
-    out, _ = followed(connector, limit=2)
+    out, err = followed(connector, limit=2)
     assert out == ["1", "2"]
+    assert err == ["connected to http://scripted.test/"]
     assert connector.open_connections == 0
 
 
@@ -112,73 +131,6 @@ def test_json_is_one_line_to_everyone_and_safe_on_a_terminal() -> None:
     assert json.loads(text)["data"] == data
 
 
-# Arguments
-
-
-def usage_error(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    """What the command says, on stderr alone, to wrong arguments."""
-    with pytest.raises(SystemExit) as caught:
-        main(arguments)
-    assert caught.value.code == 2
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert err.startswith("usage: sse-client")
-    return err.splitlines()[-1]
-
-
-@pytest.mark.parametrize(
-    ("arguments", "named"),
-    [
-        ([], "a URL is required"),
-        (["example.com"], "url must start with http:// or https://"),
-        (["ftp://example.com/"], "url must start with http:// or https://"),
-        (["http://"], "url must name a host"),
-        (["http://a.test:port/"], "url is malformed"),
-        (["http://a.test/", "-H", "X: a\nb"], "'X'"),
-        (["http://a.test/", "-H", "no name: x"], "'no name'"),
-        (["http://a.test/", "-H", ": x"], "''"),
-        (["http://a.test/", "-H", "Last-Event-ID: 5"], "Last-Event-ID"),
-        (["http://a.test/", "--last-event-id", "a\nb"], "last_event_id"),
-        (["http://a.test/", "--limit", "0"], "'0'"),
-        (["http://a.test/", "--limit", "many"], "'many'"),
-        (["http://a.test/", "--seconds", "3"], "--seconds is for --demo"),
-        (["http://a.test/", "--js"], "--js"),  # no abbreviations: they would break when an option is added
-        (["--demo", "http://a.test/"], "--demo goes with"),
-        (["--demo", "--json"], "--demo goes with"),
-        (["--demo", "-H", "A: b"], "--demo goes with"),
-        (["--demo", "--no-reconnect"], "--demo goes with"),
-        (["--demo", "--seconds", "0"], "'0'"),
-        (["--demo", "--seconds", "nan"], "'nan'"),
-        (["--demo", "--seconds", "inf"], "'inf'"),
-        (["--demo", "--seconds", "soon"], "'soon'"),
-    ],
-)
-def test_wrong_usage_is_named(capsys: pytest.CaptureFixture[str], arguments: list[str], named: str) -> None:
-    """A wrong argument ends the command with code 2 and a message that names it."""
-    assert named in usage_error(capsys, *arguments)
-
-
-@pytest.mark.parametrize("value", ["Bearer s3cret", "Authorization: s3cret\r\nX: y"])
-def test_a_header_that_is_refused_is_not_shown(capsys: pytest.CaptureFixture[str], value: str) -> None:
-    """What may be a token does not appear in the message."""
-    assert "s3cret" not in usage_error(capsys, "http://a.test/", "-H", value)
-
-
-def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
-    """--version prints the version; --help every option, the exit codes and an example, within 80 columns."""
-    for option in ("--version", "--help"):
-        with pytest.raises(SystemExit) as caught:
-            main([option])
-        assert caught.value.code == 0
-    version, help_text = capsys.readouterr().out.split("\n", 1)
-    assert version == f"sse-client {__version__}"
-    for text in ("--json", "-H", "--last-event-id", "--limit", "--no-reconnect", "--no-color", "-v", "--demo"):
-        assert text in help_text
-    assert "exit codes:\n  0 " in help_text
-    assert all(f"\n  {code}  " in help_text for code in ("1  ", "2  ", "130"))
-    assert max(map(len, help_text.splitlines())) <= 80
-
-
 # From the arguments to the end, with a source that is scripted
 
 
@@ -192,7 +144,8 @@ class Scripted:
 
     def __call__(self, url: str, **options: Any) -> EventSource:
         self.url, self.options = url, options
-        return EventSource(self.connector, last_event_id=options["last_event_id"])
+        own = {name: options[name] for name in ("last_event_id", "reconnect") if name in options}
+        return EventSource(self.connector, **own)
 
 
 @pytest.fixture
@@ -204,19 +157,18 @@ def scripted(monkeypatch: pytest.MonkeyPatch) -> Scripted:
 
 
 def test_options_reach_the_source(scripted: Scripted) -> None:
-    """URL, headers, last event ID and --no-reconnect are what the source is made with."""
+    """What the source is made with is what the arguments ask for."""
     scripted.connector.end()
-    arguments = ["http://a.test/", "-H", "X-Key:  a:b ", "-H", "Accept: c", "-H", "accept: d", "--last-event-id", "5"]
-    assert main([*arguments, "--no-reconnect"]) == 0
+    assert main(["http://a.test/", "-H", "X-Key: a", "--last-event-id", "5", "-d", "x", "--no-reconnect"]) == 0
     assert scripted.url == "http://a.test/"
     assert scripted.options == {
-        "headers": {"X-Key": "a:b", "Accept": "c, d"},
+        "headers": {"X-Key": "a"},
+        "method": "POST",
+        "body": b"x",
         "last_event_id": "5",
+        "ssl_context": None,
         "reconnect": None,
     }
-    scripted.connector.end()
-    assert main(["http://a.test/"]) == 0
-    assert scripted.options == {"headers": {}, "last_event_id": ""}
 
 
 def test_limit_reaches_the_loop(scripted: Scripted, capsys: pytest.CaptureFixture[str]) -> None:
@@ -227,20 +179,41 @@ def test_limit_reaches_the_loop(scripted: Scripted, capsys: pytest.CaptureFixtur
     assert scripted.connector.closed
 
 
+def failure(scripted: Scripted, capsys: pytest.CaptureFixture[str], error: Exception, *arguments: str) -> str:
+    """What the command says on stderr when its stream fails, and that this is code 1."""
+    scripted.connector.fail(error)
+    assert main([*arguments, "http://a.test/"]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    return err
+
+
+def rejected(body: bytes) -> ResponseRejected:
+    """A response that is not an event stream."""
+    return ResponseRejected("status 404", url="http://a.test/", status=404, headers={}, body=body)
+
+
 def test_a_stream_that_fails_is_code_1_and_its_reason(scripted: Scripted, capsys: pytest.CaptureFixture[str]) -> None:
-    """The error's text is on stderr, and the code is 1; the body of a response is shown with -v only."""
-    error = ResponseRejected(
-        "status 404", url="http://a.test/", status=404, headers={}, body=b"no such \x1b[2J stream\n"
-    )
-    scripted.connector.fail(error)
-    assert main(["http://a.test/"]) == 1
-    assert capsys.readouterr() == ("", "sse-client: status 404 (http://a.test/)\n")
-    scripted.connector.fail(error)
-    assert main(["-v", "http://a.test/"]) == 1
-    assert capsys.readouterr().err.endswith("sse-client: status 404 (http://a.test/)\nno such \x1b[2J stream\n")
-    scripted.connector.fail(EventTooLarge(url="http://a.test/", limit=5))
-    assert main(["-v", "http://a.test/"]) == 1
-    assert capsys.readouterr().err.endswith("max_event_size=5 bytes (http://a.test/)\n")
+    """The error's text is on stderr, and the code is 1."""
+    text = failure(scripted, capsys, EventTooLarge(url="http://a.test/", limit=5))
+    assert text == "sse-client: an event is larger than max_event_size=5 bytes (http://a.test/)\n"
+    assert failure(scripted, capsys, rejected(b"")) == "sse-client: status 404 (http://a.test/)\n"
+
+
+def test_what_a_rejected_response_says_is_shown(scripted: Scripted, capsys: pytest.CaptureFixture[str]) -> None:
+    """A short body is shown whole, without empty lines around it and with plain ends of lines."""
+    text = failure(scripted, capsys, rejected(b"\r\nno such\r\n\x1b[2J stream \xff\n\n"))
+    assert text == "sse-client: status 404 (http://a.test/)\nno such\n\x1b[2J stream \ufffd\n"
+
+
+def test_a_long_body_is_cut_unless_asked_for(scripted: Scripted, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of a long body some 300 characters are shown and how to see more; with -v all of it."""
+    body = "é" * 298 + "\n" * 10 + "more"
+    text = failure(scripted, capsys, rejected(("é" * 300).encode()))
+    assert text.split("\n", 1)[1] == "é" * 300 + "\n"
+    text = failure(scripted, capsys, rejected(body.encode()))
+    assert text.split("\n", 1)[1] == "é" * 298 + " ... (more with -v)\n"
+    assert failure(scripted, capsys, rejected(body.encode()), "-v").endswith(f"(http://a.test/)\n{body}\n")
 
 
 def test_ctrl_c_is_code_130_and_quiet(scripted: Scripted, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import copy
+import itertools
+import json
 import pickle
 
 import pytest
@@ -58,10 +60,57 @@ def test_text_of_event_too_large() -> None:
     assert (error.limit, error.parameter) == (1000, "max_event_size")
 
 
+def test_text_without_a_url() -> None:
+    """An error that knows of no URL says what happened, and nothing else."""
+    assert str(EventTooLarge(url="", limit=10)) == "an event is larger than max_event_size=10 bytes"
+
+
+def test_chain() -> None:
+    """A chain is an error, its cause or else its context, and so on, each once, though they may form a ring."""
+    first, second, third = ValueError("1"), ValueError("2"), ValueError("3")
+    first.__cause__, second.__context__ = second, third
+    assert list(errors.chain_of(first)) == [first, second, third]
+    third.__cause__ = second
+    assert list(itertools.islice(errors.chain_of(first), 10)) == [first, second, third]
+    assert list(errors.chain_of(None)) == []
+
+
 def test_headers_and_body_are_not_shown() -> None:
     """Headers and body of a rejected response, which may hold secrets, are in neither its text nor its repr."""
     error = ResponseRejected("no", url=URL, status=403, headers={"set-cookie": "s3cret"}, body=b"s3cret")
     assert "s3cret" not in str(error) + repr(error)
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body", "text"),
+    [
+        (None, "né".encode(), "né"),
+        ("text/html", "né".encode(), "né"),
+        ("text/html; charset=latin-1", b"n\xe9", "né"),
+        ('text/html;x=y ; Charset = "ISO-8859-15"; z', b"\xa4", "€"),
+        ("text/html; x-charset=latin-1", "né".encode(), "né"),
+        ("text/html; charset=utf-8", b"n\xe9", "n\ufffd"),
+        ("text/html; charset=", b"a", "a"),
+        ("text/html; charset=no-such", "né".encode(), "né"),
+        ("text/html; charset=hex", b"6161", "6161"),
+        ("text/html; charset=idna", b"xn--bcher-kva", "xn--bcher-kva"),
+        ("text/html; charset=unicode_escape", rb"\q", r"\q"),
+        ("text/html; charset=\0", b"a", "a"),
+    ],
+)
+def test_text_of_the_body(content_type: str | None, body: bytes, text: str) -> None:
+    """A body is decoded by the charset of its type if Python has it as one, otherwise as UTF-8, and never fails."""
+    headers = {} if content_type is None else {"content-type": content_type}
+    assert ResponseRejected("no", url=URL, status=403, headers=headers, body=body).text == text
+
+
+def test_json_of_the_body() -> None:
+    """A body that is JSON is decoded; any other is a ValueError."""
+    type_ = {"content-type": "application/json"}
+    error = ResponseRejected("no", url=URL, status=403, headers=type_, body='{"error": "né"}'.encode())
+    assert error.json() == {"error": "né"}
+    with pytest.raises(json.JSONDecodeError):
+        ResponseRejected("no", url=URL, status=403, headers=type_, body=b"<p>no").json()
 
 
 def test_headers_are_a_copy() -> None:

@@ -140,6 +140,9 @@ def test_bodies(settings: dict[str, Any], body: bytes | None, content_type: str 
         ({"method": ""}, ValueError, "method must be an HTTP method"),
         ({"body": 7}, TypeError, "body must be bytes, a str or None, not int"),
         ({"body": b"", "json": 1}, TypeError, "body and json cannot both be given"),
+        ({"body": b""}, ValueError, 'body cannot be sent with GET: pass method="POST"'),
+        ({"json": None}, ValueError, 'json cannot be sent with GET: pass method="POST"'),
+        ({"method": "head", "body": "a"}, ValueError, 'body cannot be sent with HEAD: pass method="POST"'),
         ({"json": object()}, TypeError, "json cannot be encoded: Object of type object"),
         ({"json": float("nan")}, ValueError, "json cannot be encoded: Out of range float"),
     ],
@@ -148,6 +151,19 @@ def test_wrong_settings(settings: dict[str, Any], error: type[Exception], messag
     """A wrong argument is refused by name when the options are made."""
     with pytest.raises(error, match=message):
         RequestOptions(URL, **settings)
+
+
+@pytest.mark.parametrize("method", ["delete", "Get", "hEAD", "options", "post", "PUT"])
+def test_methods_in_any_case(method: str) -> None:
+    """The methods that fetch normalizes are sent in upper case."""
+    assert request_for(method=method).method == method.upper()
+    assert RequestOptions(URL, method=method).is_repeatable == (method in ("Get", "hEAD"))
+
+
+@pytest.mark.parametrize("method", ["patch", "Report", "trace", "connect"])
+def test_other_methods(method: str) -> None:
+    """Any other method is sent as it is given: methods are case-sensitive."""
+    assert request_for(method=method).method == method
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,7 @@ def test_a_chunk_must_be_bytes(chunk: Any) -> None:
     parser = EventStreamParser()
     parser.feed(b"data: ")
     for feed in (parser.feed, parser.feed_with_comments):
-        with pytest.raises(TypeError):
+        with pytest.raises(TypeError, match=f"^chunk must be bytes, not {type(chunk).__name__}$"):
             feed(chunk)
     assert parser.feed(b"x\n\n") == [MessageEvent("message", "x")]
 

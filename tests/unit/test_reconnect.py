@@ -126,11 +126,27 @@ def test_max_attempts() -> None:
     assert [delay(policy, attempt=n) for n in range(4)] == [3, 3, None, None]
 
 
+@pytest.mark.parametrize("error", [LOST, StreamEnded("over", url=URL)], ids=repr)
+@pytest.mark.parametrize("attempt", [0, 1, 7])
+def test_until_open(error: EventSourceError, attempt: int) -> None:
+    """A policy that reconnects until a stream opens does not after one has: only then can it be lost, or end."""
+    policy = ReconnectPolicy(jitter=0, until_open=True)
+    assert delay(policy, error, attempt) is None
+
+
+def test_before_open() -> None:
+    """Up to then such a policy decides as any other: what fails is tried again, up to max_attempts."""
+    policy = ReconnectPolicy(jitter=0, until_open=True, max_attempts=3)
+    for error in (ConnectionFailed("refused", url=URL), rejected(503)):
+        assert [delay(policy, error, n) for n in (1, 2, 3)] == [3, 6, None]
+    assert delay(policy, rejected(404), 1) is None
+
+
 def test_is_a_value() -> None:
     """Policies compare, hash, copy and pickle by their settings."""
-    policy = ReconnectPolicy(max_attempts=5, retry_statuses=[503])
-    assert policy == ReconnectPolicy(max_attempts=5, retry_statuses=[503, 503])
-    assert policy != ReconnectPolicy()
+    policy = ReconnectPolicy(max_attempts=5, retry_statuses=[503], until_open=True)
+    assert policy == ReconnectPolicy(max_attempts=5, retry_statuses=[503, 503], until_open=True)
+    assert policy != ReconnectPolicy(max_attempts=5, retry_statuses=[503])
     assert policy != "policy"
     assert hash(policy) == hash(copy.copy(policy))
     assert pickle.loads(pickle.dumps(policy)) == policy
@@ -160,3 +176,9 @@ def test_wrong_settings(settings: dict[str, Any], message: str) -> None:
     """A wrong setting is refused by name."""
     with pytest.raises(ValueError, match=message):
         ReconnectPolicy(**settings)
+
+
+def test_a_flag_that_is_none() -> None:
+    """until_open is True or False: a number of seconds there is a mistake."""
+    with pytest.raises(TypeError, match="until_open must be True or False, not float"):
+        ReconnectPolicy(until_open=5.0)  # type: ignore[arg-type]

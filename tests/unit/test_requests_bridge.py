@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import errno
 import io
+import socket
 import ssl
 import subprocess
 import sys
@@ -40,12 +42,15 @@ SECRET_URL = f"{URL}?token=s3cret"
 STREAM = {"content_type": "text/event-stream"}
 AT_ONCE = ReconnectPolicy(reconnection_time=0.001, max_delay=0.001, jitter=0.0, min_server_delay=0.001)
 ONCE = ReconnectPolicy(reconnection_time=0.001, max_attempts=1)
+THREE_TIMES = ReconnectPolicy(reconnection_time=0.001, jitter=0.0, max_attempts=3)
 
 
 @pytest.fixture(autouse=True)
 def no_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Take away what requests would read from the machine that runs the tests."""
-    for name in ("NETRC", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("NETRC", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
 
@@ -443,14 +448,20 @@ ERRORS = requests.exceptions
     ("error", "text"),
     [
         (ERRORS.ConnectionError(SECRET_URL), "no response: the connection failed"),
-        (ERRORS.ConnectTimeout(SECRET_URL), "no connection in time"),
-        (ERRORS.ReadTimeout(SECRET_URL), "no response in time"),
+        (ERRORS.ConnectTimeout(SECRET_URL), "no connection within connect_timeout=10 s"),
+        (ERRORS.ReadTimeout(SECRET_URL), "no response within response_timeout=60 s"),
         (ERRORS.SSLError(SECRET_URL), "no response: the connection failed"),
         (ERRORS.ProxyError(SECRET_URL), "no response: the connection failed"),
         (ERRORS.RetryError(SECRET_URL), "RetryError"),
-        (ERRORS.InvalidURL(SECRET_URL), "InvalidURL"),
+        (ERRORS.JSONDecodeError("no", SECRET_URL, 0), "JSONDecodeError"),
+        (ERRORS.InvalidHeader(urllib3_errors.InvalidHeader("two lengths")), "no response: invalidheader"),
         (ERRORS.HTTPError(SECRET_URL), "HTTPError"),
         (ConnectionResetError(104, "Connection reset by peer"), "no response: connection reset by peer"),
+        (TimeoutError("mine"), "no response: timeouterror"),
+        (socket.gaierror(-2, "Name or service not known"), "no response: name or service not known"),
+        (ssl.SSLError(1, "Wrong version"), "the TLS handshake failed: wrong version"),
+        (OSError(errno.EHOSTUNREACH, "No route to host"), "no response: no route to host"),
+        (OSError(errno.ENETUNREACH, "Network is unreachable"), "no response: network is unreachable"),
     ],
     ids=lambda value: type(value).__name__,
 )
@@ -462,6 +473,124 @@ def test_failures_of_an_attempt(mock: Any, session: Any, error: Exception, text:
     failure = raised.value
     shown = "".join(traceback.format_exception(type(failure), failure, failure.__traceback__))
     assert SECRET_URL.rpartition("=")[2] not in shown
+
+
+def test_a_failure_without_a_time_out(mock: Any, session: Any) -> None:
+    """Where there is no limit, a time-out is the system's, and names none of ours."""
+    mock.get(URL, body=ERRORS.ReadTimeout(SECRET_URL))
+    with pytest.raises(ConnectionFailed, match="no response: timeout"):
+        read(session, response_timeout=None)
+
+
+def raised_unretried(session: Any, url: str = SECRET_URL) -> Exception:
+    """What ends the iteration at once, though the policy would come back; it shows no secret."""
+    seen: list[Any] = []
+    source = EventSource(RequestsConnector(session, url), reconnect=THREE_TIMES)
+    with source, pytest.raises((OSError, ValueError)) as raised:
+        seen.extend(source.lifecycle())
+    assert seen == []
+    shown = "".join(traceback.format_exception(raised.type, raised.value, raised.tb))
+    assert "s3cret" not in "".join(line for line in shown.splitlines() if not line.startswith("    "))
+    return raised.value
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [(5, "'X-A' cannot be sent"), ("s3cret\nb", "'X-A' cannot be sent"), (" s3cret", "'X-A' cannot be sent")],
+)
+def test_a_header_of_the_session_that_cannot_be_sent(session: Any, value: Any, why: str) -> None:
+    """It is raised at once, with the header's name, as the exception of requests'; its value is not shown."""
+    session.headers.update({"X-A": value, "X-B": "fine", "X-None": None})
+    error = raised_unretried(session)
+    assert isinstance(error, ERRORS.InvalidHeader)
+    assert why in str(error)
+
+
+@pytest.mark.parametrize(
+    "proxy",
+    [
+        "://me:s3cret@bad",
+        "http://me:s3cret@host:port",
+        "http://me:s3cret/s3cret@host:80",
+        "http://me:s3cret@[::1:80",
+        "ftp://me:s3cret@host:21",
+    ],
+)
+def test_a_proxy_of_the_session_that_is_none(session: Any, proxy: str) -> None:
+    """It is raised at once and says what a proxy looks like; the one that was given is not shown."""
+    session.proxies = {"https": proxy}
+    error = raised_unretried(session)
+    assert isinstance(error, ERRORS.InvalidProxyURL)
+    assert "proxy must be a URL such as http://host:port" in str(error)
+
+
+def test_a_socks_proxy_without_its_package(session: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What requests says of it is raised at once."""
+
+    def missing(*_: Any, **__: Any) -> None:
+        raise ERRORS.InvalidSchema("Missing dependencies for SOCKS support.")
+
+    monkeypatch.setattr("requests.adapters.SOCKSProxyManager", missing)
+    session.proxies = {"https": "socks5://me:s3cret@127.0.0.1:1"}
+    error = raised_unretried(session)
+    assert (type(error), str(error)) == (ERRORS.InvalidSchema, "Missing dependencies for SOCKS support.")
+
+
+def test_a_session_without_an_adapter(session: Any) -> None:
+    """It is raised at once, without the query of the URL."""
+    session.adapters.clear()
+    error = raised_unretried(session)
+    assert (type(error), str(error)) == (ERRORS.InvalidSchema, f"the session has no adapter for {URL}?...")
+
+
+def test_a_url_that_requests_refuses(mock: Any, session: Any) -> None:
+    """It is raised at once if it is the user's; where a redirect leads to it, the attempt has failed."""
+    mock.get(URL, status=302, headers={"Location": "https://*.example.test/?token=s3cret"})
+    error = raised_unretried(session, "https://*.example.test/?token=s3cret")
+    assert (type(error), str(error)) == (ERRORS.InvalidURL, "requests cannot use the URL https://*.example.test/?...")
+    with pytest.raises(ConnectionFailed, match="InvalidURL"):
+        read(session, reconnect=ONCE)
+
+
+@pytest.mark.parametrize(
+    "error", [OSError("mine"), FileNotFoundError(2, "mine", "token.txt"), PermissionError(13, "mine")], ids=repr
+)
+@pytest.mark.parametrize("where", ["auth", "hook"])
+def test_errors_of_the_system_in_code_of_the_users(mock: Any, session: Any, where: str, error: OSError) -> None:
+    """What an auth or a hook raises is the user's, unless it is of the network."""
+
+    def fail(*_: Any, **__: Any) -> Any:
+        raise error
+
+    mock.assert_all_requests_are_fired = False
+    mock.get(URL, body=encode_event("a"), **STREAM)
+    if where == "auth":
+        session.auth = fail
+    else:
+        session.hooks["response"] = fail
+    assert raised_unretried(session) is error
+
+
+@pytest.mark.parametrize("name", ["verify", "cert"])
+def test_a_file_of_the_session_that_is_missing(session: Any, name: str) -> None:
+    """What requests says of it, with the path, is raised at once."""
+    setattr(session, name, "nosuch.pem")
+    error = raised_unretried(session)
+    assert type(error) is OSError
+    assert "invalid path: nosuch.pem" in str(error)
+
+
+def test_what_is_wrong_after_close_is_not_raised(mock: Any, session: Any) -> None:
+    """A closed source ends quietly, whatever comes of the request that it has cut short."""
+    source = EventSource(RequestsConnector(session, URL), reconnect=AT_ONCE)
+
+    def auth(prepared: Any) -> Any:
+        source.close()
+        raise OSError("mine")
+
+    session.auth = auth
+    mock.assert_all_requests_are_fired = False
+    assert list(source) == []
 
 
 def test_what_a_failure_is_made_of(mock: Any, session: Any) -> None:
@@ -576,6 +705,7 @@ def test_closing_over_such_an_adapter(session: Any) -> None:
         ({"headers": {"a b": "c"}}, ValueError, "headers"),
         ({"headers": {"Last-Event-ID": "1"}}, ValueError, "Last-Event-ID"),
         ({"method": "G T"}, ValueError, "method"),
+        ({"json": 1}, ValueError, "json cannot be sent with GET"),
         ({"body": 1}, TypeError, "body"),
         ({"body": b"", "json": 1}, TypeError, "body and json"),
         ({"connect_timeout": 0}, ValueError, "connect_timeout"),

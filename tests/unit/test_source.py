@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gc
+import inspect
 import logging
 import threading
 import weakref
@@ -10,8 +11,10 @@ import pytest
 
 from sse_client import (
     CommentEvent,
+    Connection,
     ConnectionFailed,
     ConnectionLost,
+    Connector,
     ErrorEvent,
     EventSource,
     EventTooLarge,
@@ -19,6 +22,7 @@ from sse_client import (
     OpenEvent,
     ReadyState,
     ReconnectPolicy,
+    ResponseHead,
     ResponseRejected,
     StreamEnded,
 )
@@ -26,6 +30,7 @@ from sse_client.testing import ScriptedConnector, comment, drop, event, hold, ra
 
 URL = "http://scripted.test/"
 EXACT = ReconnectPolicy(jitter=0)
+UNTIL_OPEN = ReconnectPolicy(jitter=0, until_open=True)
 CAUGHT_UP = 10.0
 
 
@@ -192,6 +197,20 @@ def test_the_count_goes_back_at_the_first_event(connector: ScriptedConnector) ->
     assert connector.delays == [3.0, 6.0, 3.0, 3.0, 6.0]
 
 
+def test_the_count_goes_back_after_a_connection_that_lasted(connector: ScriptedConnector) -> None:
+    """A connection that was open for `steady_after` was not in vain, though it brought no event; one that failed is."""
+    connector.fail()
+    for _ in range(3):
+        connector.stream(comment("hello"), drop())
+    connector.fail()
+    connector.fail()
+    connector.end()
+    source = source_for(connector, reconnect=ReconnectPolicy(jitter=0, steady_after=0, max_attempts=3))
+    attempts = [item.attempt for item in source.lifecycle() if isinstance(item, ErrorEvent)]
+    assert attempts == [1, 0, 0, 0, 1, 2]
+    assert connector.delays == [3.0, 3.0, 3.0, 3.0, 3.0, 6.0]
+
+
 def test_retry_after(connector: ScriptedConnector) -> None:
     """Retry-After is a minimum for one delay."""
     connector.respond(503, headers={"Retry-After": "40"})
@@ -276,6 +295,27 @@ def test_no_second_request_without_reconnecting(connector: ScriptedConnector) ->
         next(iter(source))
 
 
+def test_until_open(connector: ScriptedConnector) -> None:
+    """With until_open, what fails before a stream is tried again; its clean end ends the iteration quietly."""
+    connector.fail()
+    connector.respond(503)
+    connector.stream(event("a"))
+    source = source_for(connector, reconnect=UNTIL_OPEN)
+    seen = [type(it).__name__ for it in source.lifecycle()]
+    assert seen == ["ErrorEvent", "ErrorEvent", "OpenEvent", "MessageEvent"]
+    assert source.ready_state is ReadyState.CLOSED
+
+
+@pytest.mark.parametrize("steps", [(event("a"), drop()), (drop(),)], ids=["after an event", "before any event"])
+def test_a_loss_after_until_open(connector: ScriptedConnector, steps: Any) -> None:
+    """With until_open, the loss of the stream is raised, whether or not it had brought an event."""
+    connector.fail()
+    connector.stream(*steps)
+    with pytest.raises(ConnectionLost, match="dropped"):
+        list(source_for(connector, reconnect=UNTIL_OPEN))
+    assert connector.delays == [3.0]
+
+
 def test_event_too_large(connector: ScriptedConnector) -> None:
     """An event beyond max_event_size ends the stream with an error that names the limit, after the events before it."""
     connector.stream(raw(b"data: a\n\ndata: " + b"x" * 100 + b"\n\n"))
@@ -307,6 +347,55 @@ def test_close_in_the_loop(connector: ScriptedConnector) -> None:
     assert received == ["a"]
     assert source.ready_state is ReadyState.CLOSED
     assert connector.closed
+
+
+class Blunt(Connector, Connection):
+    """A connector whose connection is itself: it opens, whatever has been said to it, and has nothing to read."""
+
+    def __init__(self, *, close: str) -> None:
+        self.source = EventSource(self, reconnect=EXACT)
+        self._close = close
+        self._interrupted = False
+        self.interrupted_before_open = False
+
+    def connection(self) -> Connection:
+        if self._close == "before":
+            self.source.close()
+        return self
+
+    def open(self, last_event_id: str) -> ResponseHead:
+        self.interrupted_before_open = self._interrupted
+        self.source.close()
+        return ResponseHead(URL, "http://scripted.test", 200, {})
+
+    def interrupt(self) -> None:
+        self._interrupted = True
+
+    def read(self) -> bytes:
+        return b""
+
+    def release(self) -> None:
+        pass
+
+    def wait(self, delay: float, woken: threading.Event) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+def test_close_while_an_attempt_begins() -> None:
+    """A signal handler that calls close() between the look at `closed` and the attempt interrupts that attempt."""
+    connector = Blunt(close="before")
+    assert list(connector.source.lifecycle()) == []
+    assert connector.interrupted_before_open
+
+
+def test_close_while_a_connection_opens() -> None:
+    """A connection that opens although the source has been closed meanwhile is not shown any more."""
+    connector = Blunt(close="in open")
+    assert list(connector.source.lifecycle()) == []
+    assert not connector.interrupted_before_open
 
 
 def test_close_before_the_loop(connector: ScriptedConnector) -> None:
@@ -431,6 +520,22 @@ def test_reconnect(connector: ScriptedConnector) -> None:
             seen.append((it.error.reason, it.delay, it.attempt))
     assert seen == ["a", "b", ("reconnect() was called", 0.0, 0), "c", ("the server ended the stream", 3.0, 0)]
     assert connector.last_event_ids == ["", "2", "2"]
+
+
+def test_reconnect_with_until_open(connector: ScriptedConnector) -> None:
+    """reconnect() is the program's own wish: it makes another connection also where a loss would be the end."""
+    connector.stream(event("a"), hold())
+    connector.fail()
+    connector.stream(event("b"), event("c"))
+    connector.stream(event("d"))
+    source = source_for(connector, reconnect=UNTIL_OPEN)
+    seen = []
+    for message in source:
+        seen.append(message.data)
+        if message.data in "ac":  # while the connection is silent, and as it comes to its end
+            source.reconnect()
+    assert seen == ["a", "b", "c", "d"]
+    assert connector.delays == [0.0, 3.0, 0.0]
 
 
 def test_reconnect_from_another_thread(connector: ScriptedConnector) -> None:
@@ -569,6 +674,12 @@ def test_reconnecting_by_method(method: str, reconnects: bool) -> None:
     else:
         with pytest.raises(RuntimeError, match="does not reconnect"):
             source.reconnect()
+
+
+def test_defaults_in_help() -> None:
+    """What help() shows as the default of an argument are words, and not an address in memory."""
+    parameters = inspect.signature(EventSource).parameters
+    assert [str(parameters[name].default) for name in ("json", "reconnect")] == ["<no JSON>", "<by method>"]
 
 
 def test_ended_streams_are_losses() -> None:

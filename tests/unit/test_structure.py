@@ -44,10 +44,21 @@ IMPURE = {
     "urllib3",
 }
 # Only these know the HTTP libraries.
-KNOW_URLLIB3 = {"connection", "pools", "requests_bridge", "urllib3_exchange"}
-KNOW_REQUESTS = {"requests_bridge"}
+KNOW_URLLIB3 = {"connection", "pools", "session_errors", "urllib3_exchange"}
+KNOW_REQUESTS = {"requests_bridge", "session_errors"}
 # Imported by name where they are wanted, so that importing the package stays cheap.
-ON_DEMAND = ("__main__", "cli", "demo", "market", "pytest_plugin", "requests_bridge", "tally", "terminal", "testing")
+ON_DEMAND = (
+    "__main__",
+    "cli",
+    "demo",
+    "market",
+    "pytest_plugin",
+    "requests_bridge",
+    "session_errors",
+    "tally",
+    "terminal",
+    "testing",
+)
 
 
 def imports(tree: ast.AST) -> Iterator[tuple[str, int]]:

@@ -151,3 +151,13 @@ def test_what_a_broken_pipe_did_not_take_is_let_go() -> None:
     terminal.silence()
     stream.flush()
     stream.close()
+
+
+def test_a_descriptor_where_there_is_one() -> None:
+    """A stream of the system's has its descriptor; memory and nowhere have none."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    with open(writing, "w", encoding="utf-8") as stream:
+        assert Terminal(stream).descriptor == writing
+    assert Terminal(io.StringIO()).descriptor is None
+    assert Terminal(None).descriptor is None

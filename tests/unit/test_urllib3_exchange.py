@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import socket
 import ssl
+import traceback
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from sse_client.exchange import Answer
 from sse_client.http_request import Request, RequestOptions
 from sse_client.interrupt import Interrupter
 from sse_client.proxies import Proxy, check_proxy
-from sse_client.urllib3_exchange import Timeouts, Urllib3Exchange, without_connections
+from sse_client.urllib3_exchange import Timeouts, Urllib3Exchange, lone_cause, without_connections
 
 POOL: Any = None
 OPTIONS = RequestOptions("http://example.com/")
@@ -51,8 +52,8 @@ def connection(proxy: Proxy | None = None) -> Urllib3Exchange:
             exceptions.NameResolutionError("h", POOL, socket.gaierror(-2, "s3cret")),
             "the host name could not be resolved",
         ),
-        (exceptions.ConnectTimeoutError(POOL, "s3cret"), "no connection within 10 s"),
-        (exceptions.ReadTimeoutError(POOL, "/?s3cret", "s3cret"), "no response within 60 s"),
+        (exceptions.ConnectTimeoutError(POOL, "s3cret"), "no connection within connect_timeout=10 s"),
+        (exceptions.ReadTimeoutError(POOL, "/?s3cret", "s3cret"), "no response within response_timeout=60 s"),
         (
             caused(exceptions.ReadTimeoutError(POOL, "", ""), TimeoutError(110, "Connection timed out")),
             "no response: connection timed out",
@@ -97,11 +98,15 @@ def test_certificates(message: str) -> None:
         ),
         (
             exceptions.ProxyError("no", exceptions.ConnectTimeoutError(POOL, "")),
-            "no connection to the proxy within 10 s",
+            "no connection to the proxy within connect_timeout=10 s",
         ),
-        (exceptions.ReadTimeoutError(POOL, "", ""), "no response within 60 s"),
+        (exceptions.ReadTimeoutError(POOL, "", ""), "no response within response_timeout=60 s"),
+        (
+            exceptions.ReadTimeoutError(POOL, "http://proxy.example:3128", ""),
+            "no response within connect_timeout=10 s",
+        ),
     ],
-    ids=["refused", "silent", "behind"],
+    ids=["refused", "silent", "behind", "in the tunnel"],
 )
 def test_failures_through_a_proxy(error: Exception, reason: str) -> None:
     """A failure behind a proxy names the proxy, without its credentials."""
@@ -123,7 +128,7 @@ def test_refused_tunnels(status: int) -> None:
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
-        (exceptions.ReadTimeoutError(POOL, "", "s3cret"), "no byte within 300 s"),
+        (exceptions.ReadTimeoutError(POOL, "", "s3cret"), "no byte within idle_timeout=300 s"),
         (exceptions.DecodeError("s3cret"), "the stream's content encoding is broken"),
         (
             exceptions.ProtocolError("s3cret", http.client.IncompleteRead(b"s3cret")),
@@ -145,3 +150,12 @@ def test_causes_hold_no_connections() -> None:
     assert without_connections(error) is error
     assert vars(error)["pool"] is None
     assert vars(error.__cause__)["conn"] is None
+
+
+def test_a_lone_cause() -> None:
+    """Of what a loss is made of, a traceback shows urllib3's error alone, which quotes those before it."""
+    error = caused(exceptions.ProtocolError("cut off"), http.client.IncompleteRead(b""))
+    error.__context__ = error.__cause__
+    shown = traceback.format_exception(type(error), lone_cause(error), None)
+    assert "IncompleteRead" not in "".join(shown)
+    assert isinstance(error.__context__, http.client.IncompleteRead), "the way to it is needed to free its frames"

@@ -49,6 +49,66 @@ def test_wrong_urls(url: str, message: str) -> None:
         check_url(url)
 
 
+@pytest.mark.parametrize(
+    ("url", "meant"),
+    [
+        ("127.0.0.1:8080/feed", "http://127.0.0.1:8080/feed"),
+        ("example.com/feed", "http://example.com/feed"),
+        ("example.com", "http://example.com/"),
+        ("localhost:8080", "http://localhost:8080/"),
+        ("localhost/feed", "http://localhost/feed"),
+        ("[::1]:8080/feed", "http://[::1]:8080/feed"),
+        ("user:s3cret@example.com/feed?token=s3cret#s3cret", "http://example.com/feed"),
+        ("s3cret:@example.com/feed", "http://example.com/feed"),
+        ("example.com/?next=http://s3cret.example/", "http://example.com/"),
+    ],
+)
+def test_a_url_without_its_scheme(url: str, meant: str) -> None:
+    """Where only the scheme is missing, the message says what may have been meant, without secrets."""
+    with pytest.raises(ValueError, match="must start with http:// or https://") as raised:
+        check_url(url)
+    assert str(raised.value).endswith(f"; did you mean {meant}?")
+    assert "s3cret" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "/feed.xml",
+        "feed",
+        "ftp://example.com/",
+        "htp://example.com",
+        "s3cret:s3cret/s3cret@host",
+        "s3.cret/s3cret@host",
+        "s3cret:123/s3cret@host",
+        "s3cret:123?s3cret@host",
+        "s3cret:123#s3cret@host",
+    ],
+)
+def test_what_may_have_been_meant_is_not_guessed(url: str) -> None:
+    """Where no host can be told, or a password may be cut in two, nothing is suggested."""
+    with pytest.raises(ValueError, match="must start with http:// or https://") as raised:
+        check_url(url)
+    assert "did you mean" not in str(raised.value)
+    assert "s3cret" not in str(raised.value)
+
+
+@pytest.mark.parametrize("url", ["http://u:s3/cret@host/", "http://u:s3?cret@host/", "http://u:s3#c@ret@host"])
+def test_a_password_that_cuts_the_url(url: str) -> None:
+    """A password that ends the host before its time is what the message is about, and is not shown."""
+    with pytest.raises(ValueError, match=r"not a number .*; in user and password, percent-encode / as %2F") as raised:
+        check_url(url)
+    assert "s3" not in str(raised.value)
+    assert "cret" not in str(raised.value)
+
+
+@pytest.mark.parametrize("url", ["http://u:p@host:port/", "http://u:p@host:port"])
+def test_a_port_that_is_no_number(url: str) -> None:
+    """A wrong port behind a password that is in order is no reason to speak of the password."""
+    with pytest.raises(ValueError, match=r"from 1 to 65535$"):
+        check_url(url)
+
+
 def test_url_of_another_type() -> None:
     """What is not a str is refused with its type."""
     with pytest.raises(TypeError, match="url must be a str or a function that returns one, not bytes"):
@@ -107,6 +167,8 @@ def test_without_secrets(url: str, shown: str) -> None:
         ("http://:pass@example.com/", "http://example.com/", b":pass"),
         ("http://us%40er:p%3Aa%2Fss@example.com:1/", "http://example.com:1/", b"us@er:p:a/ss"),
         ("http://us@er:pä%C3%A4@[::1]:1/", "http://[::1]:1/", "us@er:pää".encode()),
+        ("http://user@Bücher.example:8080/ü#d", "http://xn--bcher-kva.example:8080/ü", b"user:"),
+        ("http://straße.example/", "http://straße.example/", None),  # another name in the codec's IDNA of 2003
     ],
 )
 def test_split_credentials(url: str, bare: str, credential: bytes | None) -> None:

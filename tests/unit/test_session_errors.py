@@ -1,0 +1,76 @@
+"""What an error out of a session is about: each kind of error by itself; the sessions are in test_requests_bridge."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import ssl
+from typing import Any
+
+import pytest
+
+requests = pytest.importorskip("requests", reason="needs the package requests")
+
+from urllib3.exceptions import MaxRetryError, ProtocolError  # noqa: E402 - after the skip
+
+from sse_client.session_errors import inner_error, is_of_a_file, is_the_users, showable, why_no_header  # noqa: E402
+
+
+@pytest.mark.parametrize(
+    ("error", "users"),
+    [
+        (FileNotFoundError(errno.ENOENT, "no token file"), True),
+        (OSError("Could not find a suitable TLS CA certificate bundle"), True),
+        (OSError(errno.EHOSTUNREACH, "no route"), False),
+        (ConnectionResetError(errno.ECONNRESET, "reset"), False),
+        (TimeoutError(), False),
+        (socket.gaierror(socket.EAI_NONAME, "no such name"), False),
+        (ssl.SSLError("handshake"), False),
+        (requests.exceptions.ConnectionError("refused"), False),
+        (ValueError("not the system's"), False),
+    ],
+    ids=repr,
+)
+def test_whose_error_it_is(error: Exception, users: bool) -> None:
+    """An error of the system's is the user's own unless it is of the network; requests' own are not."""
+    assert is_the_users(error) is users
+
+
+def test_a_certificate_file_that_cannot_be_loaded_is_told_from_a_handshake() -> None:
+    """What `ssl_wrap_socket` raises itself is about a file; what is raised further down is not."""
+
+    def raised_by(function: Any) -> Exception:
+        with pytest.raises(ssl.SSLError) as caught:
+            function()
+        error = caught.value
+        error.__traceback__ = error.__traceback__ and error.__traceback__.tb_next
+        return error
+
+    def ssl_wrap_socket() -> None:
+        raise ssl.SSLError
+
+    def do_handshake() -> None:
+        raise ssl.SSLError
+
+    assert is_of_a_file(raised_by(ssl_wrap_socket))
+    assert not is_of_a_file(raised_by(do_handshake))
+    assert not is_of_a_file(ssl.SSLError())
+
+
+def test_the_header_is_named_and_its_value_is_not() -> None:
+    """Of a header that cannot be sent, the name is told."""
+    text = why_no_header({"X-Good": "1", "X-None": None, "X-Token": "s3cret\n"})
+    assert "'X-Token'" in text
+    assert "s3cret" not in text
+    assert why_no_header({}).startswith("a header cannot be sent")
+
+
+def test_what_may_be_shown() -> None:
+    """The error of urllib3 or the system inside may be shown; one of requests' own, which quotes URLs, may not."""
+    broken = ProtocolError("broken")
+    held = requests.exceptions.ConnectionError(MaxRetryError(None, "/x?token=s3cret", broken))  # type: ignore[arg-type]
+    assert inner_error(held) is broken
+    assert showable(held) is broken
+    bare = requests.exceptions.ConnectionError("http://a/x?token=s3cret")
+    assert inner_error(bare) is bare
+    assert showable(bare) is None
