@@ -22,7 +22,8 @@ from .errors import (
     StreamEnded,
 )
 from .events import CommentEvent, ErrorEvent, LifecycleEvent, MessageEvent, OpenEvent, ReadyState
-from .listener import CloseEvent, HandlerErrorEvent, Listener
+from .handlers import CloseEvent, HandlerErrorEvent
+from .listener import Listener
 from .parser import DEFAULT_MAX_EVENT_SIZE, EventStreamParser
 from .position import PositionFile
 from .reconnect import ReconnectPolicy

@@ -113,8 +113,7 @@ class DispatchQueue:
                 key = (callback, type)
                 if self._waiting.pop(key, None) is not None:
                     self._dropped += 1
-            if len(self._waiting) >= self._max_size:
-                self._waiting.popitem(last=False)
+            if len(self._waiting) >= self._max_size and self._take() is not None:
                 self._dropped += 1
             self._waiting[key] = call
 
@@ -139,9 +138,9 @@ class DispatchQueue:
             if done and time.monotonic() >= deadline:
                 return done
             with self._changed:
-                if not self._waiting:
+                call = self._take()
+                if call is None:
                     return done
-                _, call = self._waiting.popitem(last=False)
                 if self._blocked:
                     self._changed.notify_all()
             if not call.cancelled():
@@ -154,9 +153,18 @@ class DispatchQueue:
         Any thread may call this. They do not count as dropped.
         """
         with self._changed:
-            for key in [key for key, call in self._waiting.items() if call.cancelled()]:
-                self._waiting.pop(key, None)
+            for key, call in list(self._waiting.items()):
+                if call.cancelled():
+                    self._waiting.pop(key, None)
             self._changed.notify_all()
+
+    def _take(self) -> Optional[_Call]:
+        """Take out and return what has waited longest, None if nothing waits. With the lock held."""
+        # In one step: a signal handler may discard what waits after any look at it.
+        try:
+            return self._waiting.popitem(last=False)[1]
+        except KeyError:
+            return None
 
     def __len__(self) -> int:
         """Return how many calls are waiting."""

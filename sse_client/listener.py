@@ -2,12 +2,6 @@
 
 Rules of this file: one thread reads; it alone touches the loop of the source. Where
 handlers run is for `dispatch` to say. Nothing here knows HTTP.
-
-How "no handler is started after `close` has returned" is kept: whoever runs handlers first
-enters its thread in ``_running`` and then looks at ``_closed``, before each handler;
-`close` first sets ``_closed`` and then looks at ``_running``. So one of the two sees the
-other. The threads that `close` sees get a moment to leave: a handler that it came too late
-for has that moment to begin, and one that has not returned by then has certainly begun.
 """
 
 from __future__ import annotations
@@ -16,78 +10,25 @@ import logging
 import os
 import threading
 import traceback
-from collections.abc import Mapping
 from types import TracebackType
-from typing import Any, Callable, Optional, TypeVar, Union, overload
+from typing import Any, Callable, Optional, Union
 
 from .arguments import check_timeout
 from .dispatch_queue import DispatchQueue
-from .errors import EventSourceError
+from .errors import EventSourceError, chain_of
 from .events import CommentEvent, ErrorEvent, LifecycleEvent, MessageEvent, OpenEvent, ReadyState
+from .handlers import CloseEvent, Handlers
 from .source import EventSource
-from .values import Value
+from .wake import WakeEvent
 
-__all__ = ["CloseEvent", "HandlerErrorEvent", "Listener"]
+__all__ = ["Listener"]
 
 _log = logging.getLogger("sse_client")
 
-_GRACE = 0.05  # seconds that close() gives a handler that may be running
 _LIMIT_OF_EXIT = 2.0  # seconds that leaving the with block waits for the thread
 
-_ANY, _UNHANDLED = object(), object()  # keys of registrations, beside types and classes of event
-_Handlers = Mapping[Any, tuple[Callable[[Any], object], ...]]
 
-_Handler = TypeVar("_Handler", bound=Callable[..., object])
-_OnMessage = TypeVar("_OnMessage", bound=Callable[[MessageEvent], object])
-_OnOpen = TypeVar("_OnOpen", bound=Callable[[OpenEvent], object])
-_OnError = TypeVar("_OnError", bound=Callable[[ErrorEvent], object])
-_OnComment = TypeVar("_OnComment", bound=Callable[[CommentEvent], object])
-_OnClose = TypeVar("_OnClose", bound="Callable[[CloseEvent], object]")
-_OnHandlerError = TypeVar("_OnHandlerError", bound="Callable[[HandlerErrorEvent], object]")
-
-
-class CloseEvent(Value):
-    """The stream has ended for good, without the listener having been closed.
-
-    Attributes:
-        error: What ended it; or None if it ended quietly: the server said that it is over
-            (status 204), or a source that does not reconnect came to the end of its stream.
-    """
-
-    __slots__ = ("error",)
-    __match_args__ = ("error",)
-
-    error: Optional[BaseException]
-
-    def __init__(self, error: Optional[BaseException]) -> None:
-        self.error = error
-
-
-class HandlerErrorEvent(Value):
-    """A handler has raised an exception.
-
-    Attributes:
-        error: The exception, with its traceback.
-        event: What the handler had been called with.
-        handler: The handler.
-    """
-
-    __slots__ = ("error", "event", "handler")
-    __match_args__ = ("error", "event", "handler")
-
-    error: Exception
-    event: Union[LifecycleEvent, CloseEvent]
-    handler: Callable[..., object]
-
-    def __init__(
-        self, error: Exception, event: Union[LifecycleEvent, CloseEvent], handler: Callable[..., object]
-    ) -> None:
-        self.error = error
-        self.event = event
-        self.handler = handler
-
-
-class Listener:
+class Listener(Handlers):
     """Calls handlers for what an `EventSource` brings, while a daemon thread reads it.
 
     One thread reads and calls. Handlers see events in the order of the stream, one at a
@@ -100,6 +41,9 @@ class Listener:
     `on_handler_error` handlers, and keeps neither the other handlers nor the stream from
     going on. A `SystemExit` or its like ends the listener where it runs on the listener's
     own thread, and is logged; elsewhere it goes to whoever runs the dispatched calls.
+
+    An event that comes when it has no handler is dropped. If there is none for any
+    `MessageEvent` when the first one comes, a warning is logged, once.
 
     All methods and properties may be used from any thread and any handler. As a context
     manager it starts itself, and at the end closes itself and waits for the thread, up to
@@ -129,160 +73,22 @@ class Listener:
             raise TypeError(f"source must be an EventSource, not {type(source).__name__}: Listener(EventSource(url))")
         if dispatch is not None and not callable(dispatch):
             raise TypeError(f"dispatch must be a function or None, not {type(dispatch).__name__}")
+        super().__init__()
 
         # Settings, never changed.
         self._source = source
         self._dispatch = dispatch
 
-        # Guarded by the lock, which may be taken again by its own thread: a signal handler
-        # may call close().
-        self._lock = threading.RLock()
-        self._idle = threading.Condition(self._lock)
-        self._registered: _Handlers = {}
-        self._handlers: _Handlers = _compiled({})
-        """What to call, by event type and by class of event. Made anew at each change, never changed."""
-        self._closed = False
+        # Guarded by the lock.
         self._thread: Optional[threading.Thread] = None
         self._process = 0
         """Where the listener was started; 0 before."""
 
-        # The threads that are running handlers, once for each run. Each enters and leaves by
-        # itself, without the lock: a list's append and remove are whole.
-        self._running: list[int] = []
-
         # Written by the listener's thread.
-        self._settled = threading.Event()
+        self._settled = WakeEvent()
         """Set when the stream has first opened or has ended. By close() too."""
         self._trouble: Optional[EventSourceError] = None
         self._error: Optional[BaseException] = None
-
-    # Handlers ---------------------------------------------------------------------------
-
-    @overload
-    def on(self, type: str) -> Callable[[_OnMessage], _OnMessage]: ...
-    @overload
-    def on(self, type: str, function: _OnMessage) -> _OnMessage: ...
-    def on(self, type: str, function: Any = None) -> Any:
-        """Call ``function`` with each `MessageEvent` of the type; return it. A decorator without ``function``.
-
-        Several handlers of a type are called in the order of their registration, and before
-        those of `on_event`. One registered twice is called twice.
-
-        Args:
-            type: The type of event. Events that the server has given no type are ``"message"``.
-            function: The handler.
-
-        Raises:
-            TypeError, ValueError: An argument is wrong; the message names it.
-        """
-        if not isinstance(type, str):
-            raise TypeError(f'type must be a str, not {_class_name(type)}: @listener.on("price-update")')
-        if not type:
-            raise ValueError('type must not be "": an event without a type has the type "message"')
-        if function is None:
-            return lambda function: self._register(type, function)
-        return self._register(type, function)
-
-    def on_event(self, function: _OnMessage) -> _OnMessage:
-        """Call ``function`` with every `MessageEvent`, whatever its type; return it. Can be used as a decorator.
-
-        Raises:
-            TypeError: ``function`` is not callable.
-        """
-        return self._register(_ANY, function)
-
-    def on_unhandled(self, function: _OnMessage) -> _OnMessage:
-        """Call ``function`` with each `MessageEvent` for whose type no handler is registered by `on`; return it.
-
-        Can be used as a decorator.
-
-        Raises:
-            TypeError: ``function`` is not callable.
-        """
-        return self._register(_UNHANDLED, function)
-
-    def on_open(self, function: _OnOpen) -> _OnOpen:
-        """Call ``function`` with an `OpenEvent` whenever a connection has opened; return it.
-
-        Can be used as a decorator.
-
-        Raises:
-            TypeError: ``function`` is not callable.
-        """
-        return self._register(OpenEvent, function)
-
-    def on_error(self, function: _OnError) -> _OnError:
-        """Call ``function`` with an `ErrorEvent` whenever a connection fails, breaks or ends; return it.
-
-        Its ``delay`` tells when the next attempt will be made; None says that there will be
-        none, and then `on_close` follows. Can be used as a decorator.
-
-        Raises:
-            TypeError: ``function`` is not callable.
-        """
-        return self._register(ErrorEvent, function)
-
-    def on_comment(self, function: _OnComment) -> _OnComment:
-        """Call ``function`` with a `CommentEvent` for each comment in the stream; return it.
-
-        Comments are skipped unless somebody wants them when the listener starts. Can be
-        used as a decorator.
-
-        Raises:
-            TypeError: ``function`` is not callable.
-            RuntimeError: The listener has been started.
-        """
-        with self._lock:
-            if self._process:
-                raise RuntimeError("on_comment is for before start(): the running listener skips comments")
-            return self._register(CommentEvent, function)
-
-    def on_close(self, function: _OnClose) -> _OnClose:
-        """Call ``function`` once with a `CloseEvent` if the stream ends for good by itself; return it.
-
-        That is the last thing a listener does. It is never called after `close`. Can be
-        used as a decorator.
-
-        Raises:
-            TypeError: ``function`` is not callable.
-        """
-        return self._register(CloseEvent, function)
-
-    def on_handler_error(self, function: _OnHandlerError) -> _OnHandlerError:
-        """Call ``function`` with a `HandlerErrorEvent` for each exception in a handler; return it.
-
-        It is called at once, where the handler was. An exception in it is only logged. Can
-        be used as a decorator.
-
-        Raises:
-            TypeError: ``function`` is not callable.
-        """
-        return self._register(HandlerErrorEvent, function)
-
-    def off(self, function: Callable[..., object]) -> bool:
-        """Remove a handler from all that it is registered for; return whether it was.
-
-        It takes effect with the next event: one that is being handed over in another thread
-        may still reach the handler.
-        """
-        self._check_process()
-        with self._lock:
-            before = self._registered
-            self._registered = {
-                key: tuple(registered for registered in functions if registered != function)
-                for key, functions in before.items()
-            }
-            self._handlers = _compiled(self._registered)
-            return self._registered != before
-
-    def _register(self, key: object, function: _Handler) -> _Handler:
-        if not callable(function):
-            raise TypeError(f"a handler must be callable, not {_class_name(function)}")
-        self._check_process()
-        with self._lock:
-            self._registered = {**self._registered, key: (*self._registered.get(key, ()), function)}
-            self._handlers = _compiled(self._registered)
-        return function
 
     # Life -------------------------------------------------------------------------------
 
@@ -290,7 +96,8 @@ class Listener:
         """Start the thread. Returns at once; with ``wait``, blocks until the stream is open.
 
         Also returns when the stream is over quietly, or `close` has been called, before it
-        was open. When it raises, the listener is closed, and nothing is left running.
+        was open. When it raises while it waits, it has closed the listener, as `close` does:
+        the thread ends at once, or when its handler returns; `join` waits for it.
 
         Args:
             wait: How many seconds the stream may take to open, attempts that fail included.
@@ -313,7 +120,7 @@ class Listener:
             self._thread, self._process = thread, os.getpid()
             try:
                 thread.start()
-            except BaseException:  # no more threads to be had
+            except Exception:  # no more threads to be had
                 self._thread, self._process = None, 0
                 raise
         if wait is not None:
@@ -351,9 +158,7 @@ class Listener:
         self._source.close()
         if isinstance(self._dispatch, DispatchQueue):
             self._dispatch.discard_cancelled()
-        own = threading.get_ident()
-        with self._idle:
-            self._idle.wait_for(lambda: all(thread == own for thread in self._running), _GRACE)
+        self._wait_for_handlers()
 
     def join(self, timeout: Optional[float] = None) -> bool:
         """Wait until the thread has ended, ``timeout`` seconds at most; return whether it has. Blocks.
@@ -424,6 +229,10 @@ class Listener:
                 "make another one in the child process"
             )
 
+    def _check_not_started(self) -> None:
+        if self._process:
+            raise RuntimeError("on_comment is for before start(): the running listener skips comments")
+
     # The thread -------------------------------------------------------------------------
 
     def _run(self) -> None:
@@ -433,10 +242,13 @@ class Listener:
         """Read the stream to its end, for good; return what ended it, None for a quiet end."""
         direct = self._dispatch is None
         thread = threading.get_ident()
+        usual: Optional[type] = None  # MessageEvent, once the first has been noted; the others cost nothing more
         try:
-            for event in self._source.lifecycle(comments=CommentEvent in self._handlers):
-                if type(event) is not MessageEvent:
+            for event in self._source.lifecycle(comments=self._is_heard(CommentEvent)):
+                if type(event) is not usual:
                     self._note(event)
+                    if type(event) is MessageEvent:
+                        usual = MessageEvent
                 if direct:
                     self._deliver(event, thread)
                 else:
@@ -450,11 +262,15 @@ class Listener:
             self._settled.set()
         elif isinstance(event, ErrorEvent):
             self._trouble = event.error
+        elif isinstance(event, MessageEvent) and not self._is_heard(MessageEvent):
+            _log.warning(
+                "an event arrived, and this Listener has no handler for events: register handlers before start()"
+            )
 
     def _end(self, error: Optional[BaseException]) -> None:
         unexpected = error is not None and not isinstance(error, EventSourceError)
         if unexpected:
-            _log.error("the listener has ended with %s", _class_name(error), exc_info=error)
+            _log.error("the listener has ended with %s", type(error).__name__, exc_info=error)
         with self._lock:
             if not self._closed:
                 self._error = _without_locals(error)
@@ -467,17 +283,14 @@ class Listener:
         try:
             (self._deliver if self._dispatch is None else self._post)(CloseEvent(error))
         except BaseException as failure:  # noqa: BLE001 - there is nobody above to raise it to
-            _log.error("%s while on_close was called", _class_name(failure), exc_info=failure)
+            _log.error("%s while on_close was called", type(failure).__name__, exc_info=failure)
 
     def _is_closed(self) -> bool:
         return self._closed
 
-    def _is_heard(self, key: object) -> bool:
-        return bool(self._handlers.get(key))
-
     def _post(self, event: Union[LifecycleEvent, CloseEvent]) -> None:
         """Have an event delivered where the user wants it."""
-        if not _handlers_for(event, self._handlers):
+        if not self._is_wanted(event):
             return
         if isinstance(self._dispatch, DispatchQueue):
             key: Any = event.type if type(event) is MessageEvent else type(event)
@@ -485,63 +298,9 @@ class Listener:
         elif self._dispatch is not None:
             self._dispatch(self._deliver, event)
 
-    # Wherever handlers run --------------------------------------------------------------
-
-    def _deliver(self, event: Union[LifecycleEvent, CloseEvent, HandlerErrorEvent], thread: int = 0) -> None:
-        """Call the handlers for an event, for as long as the listener is not closed.
-
-        ``thread`` is the identifier of this thread, where the caller has it at hand.
-        """
-        running = self._running
-        thread = thread or threading.get_ident()
-        running.append(thread)  # and only then looks at _closed; see the top of the file
-        try:
-            for handler in _handlers_for(event, self._handlers):
-                if self._closed:
-                    return
-                try:
-                    handler(event)
-                except Exception as error:  # noqa: BLE001 - a handler's, which must not end the stream
-                    self._handler_failed(error, event, handler)
-        finally:
-            running.remove(thread)
-            if self._closed:
-                with self._idle:
-                    self._idle.notify_all()
-
-    def _handler_failed(self, error: Exception, event: Any, handler: Callable[..., object]) -> None:
-        name = getattr(handler, "__qualname__", None) or _class_name(handler)
-        _log.error("the handler %s raised %s", name, _class_name(error), exc_info=error)
-        if not isinstance(event, HandlerErrorEvent):
-            self._deliver(HandlerErrorEvent(error, event, handler))
-
-
-def _handlers_for(event: Any, handlers: _Handlers) -> tuple[Callable[[Any], object], ...]:
-    if type(event) is MessageEvent:
-        return handlers.get(event.type) or handlers[MessageEvent]
-    return handlers.get(type(event), ())
-
-
-def _compiled(registered: _Handlers) -> _Handlers:
-    """Return what to call for each type of event that has handlers, and under a class, for the other events of it."""
-    always = registered.get(_ANY, ())
-    compiled: dict[Any, tuple[Callable[[Any], object], ...]] = {
-        key: (*functions, *always) if isinstance(key, str) else functions
-        for key, functions in registered.items()
-        if functions and key not in (_ANY, _UNHANDLED)
-    }
-    compiled[MessageEvent] = (*registered.get(_UNHANDLED, ()), *always)
-    return compiled
-
-
-def _class_name(value: object) -> str:
-    return type(value).__name__
-
 
 def _without_locals(error: Optional[BaseException]) -> Optional[BaseException]:
     """Return an error that is kept, without what its traceback would keep alive: connections, buffers."""
-    link = error
-    while link is not None:
+    for link in chain_of(error):
         traceback.clear_frames(link.__traceback__)
-        link = link.__cause__ or link.__context__
     return error

@@ -11,6 +11,7 @@ from typing import NamedTuple, Optional
 from sse_client.connector import Connection, Connector, ResponseHead
 from sse_client.errors import ConnectionFailed, ConnectionLost, EventSourceError, ResponseRejected
 from sse_client.http_response import MAX_REJECTED_BODY, joined_headers, retry_after, why_rejected
+from sse_client.wake import WakeEvent
 
 from .exchange import HeaderFields, header_pairs
 from .script import Script, Stage, Step, as_steps
@@ -135,7 +136,7 @@ class _ScriptedConnection(Connection, Stage):
     def __init__(self, connector: ScriptedConnector, reply: _Reply) -> None:
         self._connector = connector
         self._reply = reply
-        self._interrupted = threading.Event()
+        self._interrupted = WakeEvent()
         # Touched by the reading thread only.
         self._opened = False
         self._steps = iter(reply.steps)

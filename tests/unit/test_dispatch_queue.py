@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from sse_client.dispatch_queue import DispatchQueue
+from sse_client.dispatch_queue import DispatchQueue, Keep
+
+from .interruption import interrupted_at
 
 
 class Clock:
@@ -131,6 +133,36 @@ def test_discarding_lets_a_blocked_thread_go() -> None:
     bringer.join(5)
     assert not bringer.is_alive()
     assert len(queue) == 1
+
+
+@pytest.mark.parametrize("keep", ["all", "latest", "latest_per_type"])
+def test_a_signal_handler_may_discard_at_any_moment(keep: Keep) -> None:
+    """Wherever a handler throws away what waits, in the thread that brings and runs it, nothing fails or locks up."""
+
+    def discard_at(moment: int) -> str:
+        queue = DispatchQueue(5 if keep == "all" else 1, keep=keep)
+        cancelled = threading.Event()
+
+        def discard() -> None:
+            cancelled.set()
+            queue.discard_cancelled()
+
+        def work() -> None:
+            for number in range(5):
+                queue.put(seen.append, (number,), type=number % 2, cancelled=cancelled.is_set)
+            queue.run_pending(2)
+            discard()
+
+        seen: list[int] = []
+        where = interrupted_at(moment, work, discard, "dispatch_queue.py")
+        assert len(queue) == 0
+        assert where or seen == ([0, 1] if keep == "all" else [4])
+        return where
+
+    moments = 1
+    while discard_at(moments):
+        moments += 1
+    assert moments > 50
 
 
 def test_a_callback_that_raises_keeps_the_rest_waiting() -> None:

@@ -1,25 +1,29 @@
-"""`Listener`: handlers on a thread, an end that is never silent, and nothing after close()."""
+"""`Listener`: a thread that is started, closed and joined, and an end that is never silent."""
 
 from __future__ import annotations
 
 import logging
-import pickle
 import threading
 import time
 from collections import deque
-from typing import Any, Callable, Optional
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Callable
 
 import pytest
 
 from sse_client.dispatch_queue import DispatchQueue
-from sse_client.errors import ConnectionFailed, EventSourceError, ResponseRejected, StreamEnded
+from sse_client.errors import ConnectionFailed, ResponseRejected
 from sse_client.events import CommentEvent, ErrorEvent, MessageEvent, OpenEvent, ReadyState
-from sse_client.listener import CloseEvent, HandlerErrorEvent, Listener
+from sse_client.handlers import CloseEvent, HandlerErrorEvent
+from sse_client.listener import Listener
 from sse_client.reconnect import ReconnectPolicy
 from sse_client.source import EventSource
-from sse_client.testing import Script, ScriptedConnector, comment, event, hold, raw, signal, wait_for
+from sse_client.testing import Script, ScriptedConnector, comment, event, hold
+
+from .interruption import interrupted_at
 
 LIMIT = 10.0
+CLOSING = ("listener.py", "handlers.py", "dispatch_queue.py", "source.py", "wake.py")  # what close() runs through
 
 
 def scripted(*steps: Script, end: bool = True) -> Listener:
@@ -52,245 +56,6 @@ class ManualDispatch:
             callback(*args)
             done += 1
         return done
-
-
-# Handlers ------------------------------------------------------------------------------
-
-
-def test_handlers_get_the_events_of_their_type() -> None:
-    """Each kind of handler is called for what it is for, in the order of the stream."""
-    listener = scripted(event("1"), event("2", type="tick", id="7"), comment("still here"), event("3", type="odd"))
-    seen: list[Any] = []
-
-    @listener.on("tick")
-    def tick(tick_event: MessageEvent) -> None:
-        seen.append(("tick", tick_event.data))
-
-    listener.on("message", lambda it: seen.append(("message", it.data)))
-    listener.on_event(lambda it: seen.append(("event", it.data)))
-    listener.on_unhandled(lambda it: seen.append(("unhandled", it.data)))
-    listener.on_open(lambda it: seen.append(type(it)))
-    listener.on_error(lambda it: seen.append((type(it.error), it.delay is not None)))
-    listener.on_comment(seen.append)
-    listener.on_close(seen.append)
-    run(listener)
-    assert seen == [
-        OpenEvent,
-        ("message", "1"),
-        ("event", "1"),
-        ("tick", "2"),
-        ("event", "2"),
-        CommentEvent("still here"),
-        ("unhandled", "3"),
-        ("event", "3"),
-        (StreamEnded, True),
-        CloseEvent(None),
-    ]
-    assert (listener.last_event_id, listener.ready_state, listener.error) == ("7", ReadyState.CLOSED, None)
-
-
-def test_decorators_and_calls_return_the_function_itself() -> None:
-    """Registering leaves the function as it is, by decorator or by call."""
-    listener = scripted()
-
-    def handler(_: object) -> None: ...
-
-    assert listener.on("a", handler) is handler
-    assert listener.on("a")(handler) is handler
-    for register in (
-        listener.on_event,
-        listener.on_unhandled,
-        listener.on_open,
-        listener.on_error,
-        listener.on_comment,
-        listener.on_close,
-        listener.on_handler_error,
-    ):
-        assert register(handler) is handler
-    listener.close()
-
-
-def test_several_handlers_are_called_in_order_and_those_of_the_type_first() -> None:
-    """The order is that of the registration, and on_event comes after on; one registered twice is called twice."""
-    listener = scripted(event("x"))
-    seen: list[str] = []
-    handlers: list[Any] = [lambda _, name=name: seen.append(name) for name in "abc"]
-    listener.on_event(handlers[2])
-    for handler in (handlers[0], handlers[1], handlers[0]):
-        listener.on("message", handler)
-    run(listener)
-    assert seen == ["a", "b", "a", "c"]
-
-
-def test_a_type_is_never_mistaken_for_something_else() -> None:
-    """Whatever type a server invents, only its own handlers and those for every event are called."""
-    listener = scripted(event("1", type="open"), event("2", type="<class 'OpenEvent'>"), event("3", type="any event"))
-    seen: list[str] = []
-    listener.on_open(lambda it: seen.append(it.url))
-    listener.on("3", lambda it: seen.append(it.data))
-    listener.on_unhandled(lambda it: seen.append(it.data))
-    run(listener)
-    assert seen == ["http://scripted.test/", "1", "2", "3"]
-
-
-def test_off_removes_a_handler_from_everything() -> None:
-    """A removed handler is not called any more, wherever it was registered; the others are."""
-    listener = scripted(event("a"), event("b", type="t"))
-    seen: list[Any] = []
-
-    class Window:
-        def show(self, it: Any) -> None:
-            seen.append(it)
-
-    window = Window()
-    listener.on("t", window.show)
-    listener.on_open(window.show)
-    listener.on_event(lambda it: seen.append(it.data))
-    listener.on_unhandled(lambda it: seen.append("unhandled " + it.data))
-    assert listener.off(window.show) is True
-    assert listener.off(window.show) is False
-    run(listener)
-    assert seen == ["unhandled a", "a", "unhandled b", "b"]
-
-
-def test_handlers_may_be_added_and_removed_by_handlers() -> None:
-    """A change inside a handler takes effect with the next event."""
-    listener = scripted(event("1"), event("2"), event("3"))
-    seen: list[Any] = []
-
-    def later(it: MessageEvent) -> None:
-        seen.append(("later", it.data))
-
-    @listener.on("message")
-    def first(it: MessageEvent) -> None:
-        seen.append(("first", it.data))
-        if it.data == "1":
-            listener.on("message", later)
-        else:
-            listener.off(later)
-            listener.off(first)
-
-    run(listener)
-    assert seen == [("first", "1"), ("first", "2"), ("later", "2")]
-
-
-def test_handlers_may_be_added_by_another_thread_while_events_arrive() -> None:
-    """A handler added while the listener runs gets the events from then on."""
-    arrived, go_on = threading.Event(), threading.Event()
-    listener = scripted(event("1"), signal(arrived), wait_for(go_on, LIMIT), event("2"))
-    seen: list[str] = []
-    listener.start()
-    assert arrived.wait(LIMIT)
-    listener.on_event(lambda it: seen.append(it.data))
-    go_on.set()
-    assert listener.join(LIMIT)
-    assert seen == ["2"]
-
-
-def test_many_types_of_a_hostile_server_are_not_remembered() -> None:
-    """Types without a handler of their own leave no trace in the listener."""
-    listener = scripted(*[event("x", type=f"t{number}") for number in range(500)])
-    listener.on_event(lambda _: None)
-    before = len(listener._handlers)
-    run(listener)
-    assert len(listener._handlers) == before
-
-
-def test_comments_can_only_be_asked_for_before_the_start() -> None:
-    """on_comment on a running listener says that it comes too late."""
-    listener = scripted(hold(), end=False)
-    with listener, pytest.raises(RuntimeError, match="before start"):
-        listener.on_comment(print)
-
-
-# Exceptions in handlers ----------------------------------------------------------------
-
-
-def test_an_exception_in_a_handler_is_logged_and_handed_on_and_ends_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    """The next handler and the next event come all the same."""
-    listener = scripted(event("1"), event("2"))
-    seen: list[str] = []
-    failures: list[HandlerErrorEvent] = []
-
-    @listener.on("message")
-    def broken(it: MessageEvent) -> None:
-        raise LookupError("no " + it.data)
-
-    listener.on("message", lambda it: seen.append(it.data))
-    listener.on_handler_error(failures.append)
-    run(listener)
-    assert seen == ["1", "2"]
-    assert [str(failure.error) for failure in failures] == ["no 1", "no 2"]
-    assert [failure.event.data for failure in failures if isinstance(failure.event, MessageEvent)] == ["1", "2"]
-    assert failures[0].handler is broken
-    records = [record for record in caplog.records if record.levelno >= logging.ERROR]
-    assert [record.name for record in records] == ["sse_client", "sse_client"]
-    assert "broken" in records[0].getMessage()
-    assert "LookupError: no 1" in caplog.text
-    assert "in broken" in caplog.text
-
-
-@pytest.mark.parametrize("register", ["on_open", "on_error", "on_close", "on_comment", "on_unhandled"])
-def test_an_exception_in_any_kind_of_handler_ends_nothing(register: str, caplog: pytest.LogCaptureFixture) -> None:
-    """Handlers of every kind may fail, and the stream goes to its end."""
-    listener = scripted(comment("c"), event("1"))
-    seen: list[object] = []
-    getattr(listener, register)(lambda _: 1 / 0)
-    listener.on_event(seen.append)
-    listener.on_close(seen.append)
-    run(listener)
-    assert [type(it) for it in seen] == [MessageEvent, CloseEvent]
-    assert "ZeroDivisionError" in caplog.text
-
-
-def test_an_exception_in_on_handler_error_is_only_logged(caplog: pytest.LogCaptureFixture) -> None:
-    """A broken handler for broken handlers does not call itself."""
-    listener = scripted(event("1"))
-    calls: list[object] = []
-
-    @listener.on_handler_error
-    def broken_too(it: object) -> None:
-        calls.append(it)
-        raise OSError("second")
-
-    listener.on_event(lambda _: 1 / 0)
-    run(listener)
-    assert len(calls) == 1
-    assert "OSError: second" in caplog.text
-
-
-@pytest.mark.parametrize("exception", [SystemExit(3), KeyboardInterrupt(), GeneratorExit()])
-def test_a_base_exception_in_a_handler_ends_the_listener_and_is_reported(
-    exception: BaseException, caplog: pytest.LogCaptureFixture
-) -> None:
-    """SystemExit and its like end the thread: logged, kept as the error, and told to on_close."""
-    listener = scripted(event("1"), event("2"), end=False)
-    seen: list[Any] = []
-
-    @listener.on_event
-    def leave(it: MessageEvent) -> None:
-        seen.append(it.data)
-        raise exception
-
-    listener.on_close(seen.append)
-    run(listener)
-    assert seen == ["1", CloseEvent(exception)]
-    assert listener.error is exception
-    assert listener.ready_state is ReadyState.CLOSED
-    assert type(exception).__name__ in caplog.text
-    assert "in leave" in caplog.text
-
-
-def test_a_base_exception_in_on_close_is_logged(caplog: pytest.LogCaptureFixture) -> None:
-    """There is no thread any more that it could end, so it is only logged."""
-    listener = scripted()
-
-    @listener.on_close
-    def leave(_: CloseEvent) -> None:
-        raise SystemExit(4)
-
-    run(listener)
-    assert "SystemExit while on_close was called" in caplog.text
 
 
 # The end -------------------------------------------------------------------------------
@@ -361,12 +126,110 @@ def test_an_error_that_is_kept_does_not_keep_what_it_came_from() -> None:
         traceback = traceback.tb_next
 
 
+@pytest.mark.parametrize("exception", [SystemExit(3), KeyboardInterrupt(), GeneratorExit()])
+def test_a_base_exception_in_a_handler_ends_the_listener_and_is_reported(
+    exception: BaseException, caplog: pytest.LogCaptureFixture
+) -> None:
+    """SystemExit and its like end the thread: logged, kept as the error, and told to on_close."""
+    listener = scripted(event("1"), event("2"), end=False)
+    seen: list[Any] = []
+
+    @listener.on_event
+    def leave(it: MessageEvent) -> None:
+        seen.append(it.data)
+        raise exception
+
+    listener.on_close(seen.append)
+    run(listener)
+    assert seen == ["1", CloseEvent(exception)]
+    assert listener.error is exception
+    assert listener.ready_state is ReadyState.CLOSED
+    assert type(exception).__name__ in caplog.text
+    assert "in leave" in caplog.text
+
+
+def test_a_base_exception_in_on_close_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """There is no thread any more that it could end, so it is only logged."""
+    listener = scripted()
+
+    @listener.on_close
+    def leave(_: CloseEvent) -> None:
+        raise SystemExit(4)
+
+    run(listener)
+    assert "SystemExit while on_close was called" in caplog.text
+
+
+def test_an_error_that_is_its_own_cause_ends_the_listener() -> None:
+    """A chain of causes that is a ring does not hold up the thread: on_close is called, and it ends."""
+
+    def headers() -> dict[str, str]:
+        try:
+            raise KeyError("token")
+        except KeyError as error:
+            raise error from error
+
+    listener = Listener(EventSource("http://127.0.0.1:9/", headers=headers))
+    seen: list[CloseEvent] = []
+    listener.on_close(seen.append)
+    run(listener)
+    assert isinstance(listener.error, KeyError)
+    assert [it.error for it in seen] == [listener.error]
+
+
 def test_the_source_is_closed_at_the_end() -> None:
     """A stream that is over gives back what its connector keeps between connections."""
     connector = ScriptedConnector()
     connector.end()
     run(Listener(EventSource(connector)))
     assert connector.closed
+
+
+# The first event -----------------------------------------------------------------------
+
+
+def warnings_in(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
+    return [(record.name, record.getMessage()) for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+@pytest.mark.parametrize("dispatched", [False, True])
+def test_without_any_handler_for_events_the_first_one_is_warned_of(
+    dispatched: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Events that nobody can ever have are not lost in silence: one warning, whatever else is handled."""
+    connector = ScriptedConnector()
+    connector.stream(event("1"), event("2", type="t"))
+    connector.stream(event("3"))
+    connector.end()
+    dispatch = ManualDispatch()
+    listener = Listener(EventSource(connector), dispatch=dispatch if dispatched else None)
+    seen: list[object] = []
+    for register in (listener.on_open, listener.on_error, listener.on_comment, listener.on_close):
+        register(seen.append)
+    run(listener)
+    dispatch.run()
+    assert [type(it) for it in seen] == [OpenEvent, ErrorEvent] * 2 + [CloseEvent]
+    text = "an event arrived, and this Listener has no handler for events: register handlers before start()"
+    assert warnings_in(caplog) == [("sse_client", text)]
+
+
+@pytest.mark.parametrize("register", ["on", "on_event", "on_unhandled"])
+def test_with_any_handler_for_events_none_is_warned_of(register: str, caplog: pytest.LogCaptureFixture) -> None:
+    """One handler, be it for another type or soon removed, shows that somebody knows about handlers."""
+    listener = scripted(event("1"), event("2"), event("3"))
+
+    def handler(_: MessageEvent) -> None:
+        listener.off(handler)
+
+    getattr(listener, register)(*(["never"] if register == "on" else []), handler)
+    run(listener)
+    assert warnings_in(caplog) == []
+
+
+def test_a_listener_that_gets_no_event_is_not_warned(caplog: pytest.LogCaptureFixture) -> None:
+    """Without an event there is nothing to lose."""
+    run(scripted(comment("c")))
+    assert warnings_in(caplog) == []
 
 
 # start, join, with ---------------------------------------------------------------------
@@ -458,6 +321,22 @@ def test_start_returns_when_the_stream_is_over_quietly() -> None:
     assert listener.error is None
 
 
+def test_comments_can_only_be_asked_for_before_the_start() -> None:
+    """on_comment on a running listener says that it comes too late."""
+    listener = scripted(hold(), end=False)
+    with listener, pytest.raises(RuntimeError, match="before start"):
+        listener.on_comment(print)
+
+
+def test_a_copy_in_a_child_process_says_so_before_all_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a fork, registering says what is wrong, without the lock, which may be held for ever."""
+    listener = scripted(hold(), end=False)
+    with ThreadPoolExecutor(1) as other, listener, monkeypatch.context() as patch, listener._lock:
+        patch.setattr("sse_client.listener.os.getpid", lambda: -1)
+        for use in (listener.on_comment, listener.on_event, listener.off):
+            assert "copies no threads" in str(other.submit(use, print).exception(LIMIT))
+
+
 def test_starting_twice_or_after_close_is_an_error() -> None:
     """A listener is for one life: the second start says so."""
     listener = scripted(hold())
@@ -487,6 +366,67 @@ def test_a_thread_that_cannot_be_had_leaves_the_listener_unstarted(monkeypatch: 
             listener.start()
     assert listener.join(0)
     run(listener)
+
+
+def test_a_start_that_ctrl_c_interrupts_does_not_forget_its_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A KeyboardInterrupt while the thread is being started leaves a listener that can be closed and joined."""
+    listener = scripted(hold(), end=False)
+    start = threading.Thread.start
+
+    def interrupted(thread: threading.Thread) -> None:
+        start(thread)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            listener.start()
+    assert listener.is_alive()
+    assert listener.join(0.01) is False
+    listener.close()
+    assert listener.join(LIMIT)
+
+
+def test_ctrl_c_while_start_waits_closes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A KeyboardInterrupt out of start(wait=...) leaves nothing running either."""
+    listener = scripted(hold(), end=False)
+
+    def interrupted(_: float) -> bool:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(listener._settled, "wait", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        listener.start(wait=LIMIT)
+    assert listener.join(LIMIT)
+
+
+def test_a_signal_handler_may_close_at_any_moment_of_start() -> None:
+    """Wherever in start(wait=...) its own thread runs a handler that calls close(), it returns, and the thread ends."""
+
+    def close_at(moment: int) -> str:
+        connector = ScriptedConnector()
+        connector.silence()
+        listener = Listener(EventSource(connector), dispatch=DispatchQueue())
+
+        def start() -> None:
+            try:
+                listener.start(wait=0.005)
+            except TimeoutError:
+                pass  # the handler came too late
+            except RuntimeError as error:
+                if "has been closed" not in str(error):  # the handler came first of all
+                    raise
+
+        where = interrupted_at(moment, start, listener.close, *CLOSING, "threading.py")
+        listener.close()
+        assert listener.join(LIMIT)
+        return where
+
+    moments = []
+    while where := close_at(len(moments) + 1):
+        moments.append(where)
+    assert len(moments) > 50
+    assert any(it.startswith("threading.py") for it in moments)
 
 
 def test_the_with_block_starts_closes_and_joins() -> None:
@@ -541,102 +481,6 @@ def test_a_with_block_may_be_left_on_the_own_thread() -> None:
 # close ---------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def long_grace(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let close() wait long for a running handler, so that a needless wait for one is seen."""
-    monkeypatch.setattr("sse_client.listener._GRACE", 3 * LIMIT)
-
-
-@pytest.mark.usefixtures("long_grace")
-def test_close_in_a_handler_ends_everything_at_once() -> None:
-    """After close() in a handler neither the next handler nor the next event nor on_close is called."""
-    listener = scripted(raw(b"data: 1\n\ndata: 2\n\n"), hold(), end=False)
-    seen: list[Any] = []
-
-    @listener.on_event
-    def first(it: MessageEvent) -> None:
-        listener.close()
-        seen.append(it.data)
-        listener.close()
-
-    listener.on_event(seen.append)
-    listener.on_close(seen.append)
-    listener.on_error(seen.append)
-    run(listener)
-    assert seen == ["1"]
-    assert listener.error is None
-    assert listener.ready_state is ReadyState.CLOSED
-
-
-def test_close_from_another_thread_does_not_wait_for_a_slow_handler() -> None:
-    """close() returns at once while a handler runs; that one ends, and no other begins."""
-    entered, release = threading.Event(), threading.Event()
-    listener = scripted(raw(b"data: 1\n\ndata: 2\n\n"), end=False)
-    seen: list[Any] = []
-
-    @listener.on_event
-    def slow(it: MessageEvent) -> None:
-        seen.append(it.data)
-        entered.set()
-        assert release.wait(LIMIT)
-
-    listener.on_event(lambda _: seen.append("second handler"))
-    listener.on_close(seen.append)
-    listener.on_handler_error(seen.append)
-    listener.start()
-    assert entered.wait(LIMIT)
-    began = time.monotonic()
-    listener.close()
-    assert time.monotonic() - began < 1.0
-    listener.close()
-    release.set()
-    assert listener.join(LIMIT)
-    assert seen == ["1"]
-
-
-@pytest.mark.usefixtures("long_grace")
-def test_close_gives_a_handler_that_is_just_beginning_its_moment() -> None:
-    """A handler that close() came too late for has begun, and ended if it is quick, before close() returns."""
-    listener = scripted(event("x"), end=False)
-    begun = threading.Event()
-    ended_before: list[bool] = []
-    closed = threading.Event()
-
-    class Late:
-        """Stands for the time between the decision to call a handler and its first line."""
-
-        def __call__(self, _: object) -> None:
-            begun.set()
-            while not listener._closed:
-                threading.Event().wait(0.001)
-            ended_before.append(not closed.is_set())
-
-    listener.on_event(Late())
-    listener.start()
-    assert begun.wait(LIMIT)
-    before = time.monotonic()
-    listener.close()
-    closed.set()
-    assert time.monotonic() - before < LIMIT, "the end of the handler has not woken close()"
-    assert listener.join(LIMIT)
-    assert ended_before == [True]
-
-
-def test_nobody_hears_of_a_handler_error_after_close() -> None:
-    """on_handler_error is a handler too: a handler that fails after close() is only logged."""
-    listener = scripted(event("x"), end=False)
-    seen: list[object] = []
-
-    @listener.on_event
-    def fail(_: MessageEvent) -> None:
-        listener.close()
-        raise LookupError
-
-    listener.on_handler_error(seen.append)
-    run(listener)
-    assert seen == []
-
-
 def test_a_base_exception_after_close_is_still_logged(caplog: pytest.LogCaptureFixture) -> None:
     """SystemExit after close() changes nothing, but is not swallowed without a word."""
     listener = scripted(event("x"), end=False)
@@ -659,26 +503,6 @@ def test_close_before_start_and_twice_is_quiet() -> None:
     listener.close()
     assert connector.closed
     assert listener.ready_state is ReadyState.CLOSED
-
-
-def test_two_handlers_in_two_threads_may_both_close() -> None:
-    """Handlers that run at the same time and all close do not wait for each other for ever."""
-    dispatch = ManualDispatch()
-    connector = ScriptedConnector()
-    connector.stream(event("1"), event("2"), hold())
-    listener = Listener(EventSource(connector), dispatch=dispatch)
-    together = threading.Barrier(2, timeout=LIMIT)
-    listener.on_event(lambda _: (together.wait(), listener.close()))
-    listener.start()
-    wait_until(lambda: len(dispatch.calls) == 2)
-    threads = [threading.Thread(target=dispatch.run, args=(1,)) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(LIMIT)
-        assert not thread.is_alive()
-    assert listener.join(LIMIT)
-    assert listener._running == []
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
@@ -844,11 +668,6 @@ def test_wrong_use_is_refused_at_the_call() -> None:
         (lambda: Listener("http://x/"), TypeError, r"source must be an EventSource, not str"),  # type: ignore[arg-type]
         (lambda: Listener(source, dispatch=3), TypeError, "dispatch must be a function"),  # type: ignore[arg-type]
         (lambda: Listener(source, dispach=print), TypeError, "dispach"),  # type: ignore[call-arg]
-        (lambda: listener.on(print), TypeError, "type must be a str"),  # type: ignore[call-overload]
-        (lambda: listener.on(""), ValueError, '"message"'),
-        (lambda: listener.on("a", "b"), TypeError, "must be callable, not str"),  # type: ignore[call-overload]
-        (lambda: listener.on("a")(3), TypeError, "must be callable, not int"),  # type: ignore[type-var]
-        (lambda: listener.on_event(None), TypeError, "must be callable, not NoneType"),  # type: ignore[type-var]
         (lambda: listener.start(5), TypeError, "positional"),  # type: ignore[misc]
         (lambda: listener.start(wait="5"), TypeError, "wait must be a number"),  # type: ignore[arg-type]
         (lambda: listener.start(wait=0), ValueError, "wait must be"),
@@ -868,18 +687,6 @@ def test_a_listener_shows_how_it_stands() -> None:
     assert "ended" in repr(listener)
     listener.close()
     assert "closed" in repr(listener)
-
-
-def test_events_of_the_listener_are_plain_values() -> None:
-    """CloseEvent and HandlerErrorEvent compare, print and pickle by their fields."""
-    error = ConnectionFailed("refused", url="http://x/")
-    assert CloseEvent(None) == CloseEvent(None) != CloseEvent(error)
-    assert repr(CloseEvent(None)) == "CloseEvent(error=None)"
-    copy = pickle.loads(pickle.dumps(CloseEvent(error)))
-    assert isinstance(copy.error, EventSourceError)
-    failure: Optional[HandlerErrorEvent] = HandlerErrorEvent(LookupError(), MessageEvent(), print)
-    assert failure is not None
-    assert failure.handler is print
 
 
 def test_a_source_that_does_not_reconnect_ends_quietly() -> None:
