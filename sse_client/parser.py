@@ -80,9 +80,9 @@ class EventStreamParser:
         # Of the bytes: what the chunks so far have left over.
         self._optional = _BYTE_ORDER_MARK  # is left out if the stream goes on with it
         self._begun = b""  # what has come of that
-        self._pieces: list[bytes] = []  # the line that has not ended yet
+        self._pieces: list[Union[bytes, memoryview]] = []  # the line that has not ended yet
 
-        self._room = 0  # the longest chunk before which no account has to be taken
+        self._room = -1  # the longest chunk that needs no care; below zero while there is something optional
         self._known_lines = self._known_pieces = 0  # how many there were at the last account
         self._comments = False  # whether they are wanted
 
@@ -99,11 +99,9 @@ class EventStreamParser:
                 chunk = bytes(memoryview(chunk))  # unlike bytes(chunk), refuses str and int
             except TypeError:
                 raise TypeError(f"chunk must be bytes, not {type(chunk).__name__}") from None
-        if self._optional:
-            chunk = self._without_optional(chunk)
         size = len(chunk)
-        if size > self._room and self._could_meet_limit(size):
-            return self._feed_one_by_one(chunk)
+        if size > self._room:
+            return self._feed_with_care(chunk)
 
         # "Lines must be separated by either a U+000D U+000A (CRLF) character pair, a single
         # U+000A (LF) character, or a single U+000D (CR) character." A CR ends its line
@@ -111,6 +109,7 @@ class EventStreamParser:
         if 13 in chunk:  # a CR; to look for the number costs a fifth of looking for b"\r"
             if chunk[-1] == 13:
                 self._optional = b"\n"
+                self._room = -1
             chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         pieces = self._pieces
         if 10 not in chunk:  # an LF
@@ -120,11 +119,10 @@ class EventStreamParser:
             return []
         is_whole = not pieces and chunk[-1] == 10
         if not is_whole:
-            chunk, _, unfinished = chunk.rpartition(b"\n")
-            if pieces:
-                pieces.append(chunk)
-                chunk = b"".join(pieces)
-                pieces.clear()
+            end, _, unfinished = chunk.rpartition(b"\n") if size <= _LONG else _rpartition_of_views(chunk)
+            pieces.append(end)
+            chunk = b"".join(pieces)
+            pieces.clear()
             if unfinished:
                 pieces.append(unfinished)
 
@@ -182,13 +180,19 @@ class EventStreamParser:
 
     # The limit and the memory -----------------------------------------------------------
 
-    def _could_meet_limit(self, size: int) -> bool:
+    def _feed_with_care(self, chunk: bytes) -> list[Any]:
         # Takes an account: of what is held, and so of how long a chunk may be without another.
         if self.error is not None:
             raise self.error
+        if self._optional:
+            chunk = self._without_optional(chunk)
+            if self._optional:
+                return []
         room = self._limit - self._held()
-        self._room = min(room, _MUCH)
-        return size > room
+        if len(chunk) > room:
+            return self._feed_one_by_one(chunk)
+        self._room = max(min(room, _MUCH), len(chunk))
+        return self.feed(chunk)
 
     def _held(self) -> int:
         self._known_pieces = _join_if_small(self._pieces, self._known_pieces, b"")
@@ -208,6 +212,7 @@ class EventStreamParser:
                 break
             room -= len(line)
             self._room = len(line)
+            self._optional = b""
             events += self.feed(line)
         self._room = -1
         return events
@@ -276,3 +281,15 @@ def _join_if_small(items: list[Any], known: int, separator: Union[bytes, str]) -
     if sum(map(len, new)) < _SMALL * len(new):
         items[known:] = [separator.join(new)]
     return len(items)
+
+
+def _rpartition_of_views(chunk: bytes) -> tuple[memoryview, bytes, Union[bytes, memoryview]]:
+    """Do as ``chunk.rpartition`` does at a line feed, without copying what is long."""
+    stop = chunk.rfind(b"\n")
+    view = memoryview(chunk)
+    after = view[stop + 1 :]
+    return (
+        view[:stop],
+        b"\n",
+        after if len(after) > len(chunk) // 2 else bytes(after),
+    )  # what is small must not keep the chunk
