@@ -10,7 +10,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Hashable
-from typing import Any, Callable, Literal, NamedTuple, Optional, get_args
+from typing import Any, Callable, Literal, Optional, get_args
 
 from .arguments import check_count, check_number
 
@@ -19,10 +19,13 @@ __all__ = ["DispatchQueue"]
 Keep = Literal["all", "latest", "latest_per_type"]
 
 
-class _Call(NamedTuple):
-    callback: Callable[..., object]
-    args: tuple[Any, ...]
-    cancelled: Callable[[], bool]
+class _Call:
+    __slots__ = ("args", "callback", "cancelled")
+
+    def __init__(self, callback: Callable[..., object], args: tuple[Any, ...], cancelled: Callable[[], bool]) -> None:
+        self.callback = callback
+        self.args = args
+        self.cancelled = cancelled
 
 
 def _never() -> bool:

@@ -11,7 +11,6 @@ import time
 from abc import abstractmethod
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import NamedTuple
 
 from .connector import Connection, ResponseHead
 from .errors import ConnectionLost, ResponseRejected
@@ -26,11 +25,12 @@ _log = logging.getLogger("sse_client")
 _REJECTED_BODY_TIME = 5.0
 
 
-class Answer(NamedTuple):
+class Answer:
     """The head of one response, as it came; names in lower case."""
 
-    status: int
-    headers: Mapping[str, str]
+    def __init__(self, status: int, headers: Mapping[str, str]) -> None:
+        self.status = status
+        self.headers = headers
 
 
 class Exchange(Connection):
