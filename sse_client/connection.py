@@ -7,6 +7,8 @@ from typing import Optional
 
 import urllib3
 from urllib3 import PoolManager as PoolManager  # noqa: PLC0414 - exported, for the annotations of others
+from urllib3.exceptions import LocationValueError
+from urllib3.util import parse_url
 
 from .connector import Connector
 from .cookies import Cookies
@@ -107,6 +109,8 @@ class Urllib3Connection(Urllib3Exchange):
         self._connector = connector
 
     def _send(self, request: Request) -> Answer:
+        if not _is_usable(request.url):
+            raise ConnectionFailed("the URL's host is not valid", url=self._url)
         self._proxy = self._connector.proxy_for(request.url)
         pool = self._connector.pool_for(self._proxy)
         headers = request.headers()
@@ -132,6 +136,15 @@ class Urllib3Connection(Urllib3Exchange):
             raise self._failure(error) from without_connections(error)
         self._cookies.store(request.url, response.headers.items())
         return Answer(response.status, joined_headers(response.headers.items()))
+
+
+def _is_usable(url: str) -> bool:
+    # Asked beforehand: what urllib3 would raise in the request quotes, before 2.7, all of the URL.
+    try:
+        parse_url(url)
+    except LocationValueError:
+        return False
+    return True
 
 
 def make_connector(

@@ -15,12 +15,13 @@ from __future__ import annotations
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import NamedTuple
+
+from .values import Value
 
 __all__ = ["Connection", "Connector", "ResponseHead"]
 
 
-class ResponseHead(NamedTuple):
+class ResponseHead(Value):
     """What is known of a response before its body is read.
 
     Attributes:
@@ -30,12 +31,28 @@ class ResponseHead(NamedTuple):
         status: 200, or 204 for "stop, and do not come back". Anything else has been
             raised as a `ResponseRejected`.
         headers: The headers, names in lower case; repeated fields joined with ``", "``.
+            Left out of ``repr()``, since they may hold cookies.
     """
+
+    __slots__ = ("url", "origin", "status", "headers")
+    __match_args__ = ("url", "origin", "status", "headers")
 
     url: str
     origin: str
     status: int
     headers: Mapping[str, str]
+
+    def __init__(self, url: str, origin: str, status: int, headers: Mapping[str, str]) -> None:
+        self.url = url
+        self.origin = origin
+        self.status = status
+        self.headers = headers
+
+    def __hash__(self) -> int:
+        return hash((self.url, self.origin, self.status))
+
+    def __repr__(self) -> str:
+        return f"ResponseHead(url={self.url!r}, origin={self.origin!r}, status={self.status})"
 
 
 class Connection(ABC):

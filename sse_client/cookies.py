@@ -19,6 +19,7 @@ from .urls import origin_of
 __all__: list[str] = []
 
 _MOST_COOKIES = 200
+_LONGEST_COOKIE = 4096  # characters, attributes included; browsers take no more either
 
 
 class Cookies:
@@ -31,15 +32,15 @@ class Cookies:
         """Keep what the ``Set-Cookie`` headers of a response from this URL say."""
         message = Message()
         for name, value in headers:
-            if name.lower() in ("set-cookie", "set-cookie2"):
+            if name.lower() in ("set-cookie", "set-cookie2") and len(value) <= _LONGEST_COOKIE:
                 message[name] = unfolded(value)
         if not message.keys():
             return
         jar = self._jars.setdefault(origin_of(url), _Jar())
         jar.store(url, message)
-        if sum(map(len, self._jars.values())) > _MOST_COOKIES:
-            # More than any well-meant server sets: start anew rather than grow for ever.
-            self._jars.clear()
+        kept = {origin: jar for origin, jar in self._jars.items() if len(jar)}
+        # More cookies than any well-meant server sets: start anew rather than grow for ever.
+        self._jars = kept if sum(map(len, kept.values())) <= _MOST_COOKIES else {}
 
     def header(self, url: str) -> Optional[str]:
         """Return the ``Cookie`` header for a request to this URL, or None."""

@@ -16,7 +16,7 @@ from typing import Any, Callable, NamedTuple, Optional, Union
 from urllib.parse import urljoin
 
 from .arguments import NotGiven
-from .urls import check_url, origin_of, split_credentials
+from .urls import check_url, origin_of, split_credentials, without_secrets
 from .version import __version__
 
 __all__: list[str] = []
@@ -56,6 +56,9 @@ class Request(NamedTuple):
     own_headers: Headers
     body: Optional[bytes]
     last_event_id: str
+
+    def __repr__(self) -> str:
+        return f"Request(method={self.method!r}, url={without_secrets(self.url)!r})"
 
     def headers(self) -> dict[str, str]:
         """Return what to send, each value as the characters whose Latin-1 bytes are its UTF-8 bytes.

@@ -8,18 +8,19 @@ It is imported when they are first asked for: that takes longer than all of this
 from __future__ import annotations
 
 import ipaddress
-from typing import NamedTuple, Optional
+from typing import Optional
 from urllib.parse import unquote, urlsplit
 
 from .urls import split_credentials
+from .values import Value
 
 __all__: list[str] = []
 
 _SCHEMES = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
 
 
-class Proxy(NamedTuple):
-    """A proxy, with what it is to be told apart from what may be shown.
+class Proxy(Value):
+    """A proxy, with what it is to be told apart from what may be shown; its ``repr()`` shows the latter.
 
     Attributes:
         url: Scheme, host and port. May be shown.
@@ -28,10 +29,21 @@ class Proxy(NamedTuple):
         password: The password for a SOCKS proxy, or None.
     """
 
+    __slots__ = ("url", "authorization", "user", "password")
+
     url: str
     authorization: Optional[str]
     user: Optional[str]
     password: Optional[str]
+
+    def __init__(self, url: str, authorization: Optional[str], user: Optional[str], password: Optional[str]) -> None:
+        self.url = url
+        self.authorization = authorization
+        self.user = user
+        self.password = password
+
+    def __repr__(self) -> str:
+        return f"Proxy(url={self.url!r})"
 
     @property
     def is_socks(self) -> bool:

@@ -65,14 +65,13 @@ class RequestsConnector(Connector):
     - The session is used in the thread that iterates, and never changed or closed. A
       stream that was read to its end gives its connection back to the session's pool.
 
-    `EventSource.close` takes effect at once in every phase, with three exceptions that it
-    has to wait for: the look-up of a host name, and what the session does by itself without
-    a connection, which is the pause between its own retries (prefer the `ReconnectPolicy`
-    to a ``Retry`` with a back-off) and waiting for its full pool if that has ``pool_block``.
-    And an adapter that is not requests' own ``HTTPAdapter`` or a subclass (with requests
-    before 2.32.2: any) shows its socket to nobody: there, an attempt that has brought no
-    response ends when the time-outs are up, and ``response_timeout`` is the time-out of the
-    stream as well, in place of ``idle_timeout``. Choose these to be as long as you can wait.
+    `EventSource.close` takes effect at once in every phase, with two exceptions that it has
+    to wait for: the look-up of a host name, and the session's pause between its own retries
+    (prefer the `ReconnectPolicy` to a ``Retry`` with a back-off). And an adapter that is not
+    requests' own ``HTTPAdapter`` or a subclass (with requests before 2.32.2: any) shows its
+    socket to nobody: there, an attempt that has brought no response ends when the time-outs
+    are up, and ``response_timeout`` is the time-out of the stream as well, in place of
+    ``idle_timeout``. Choose these to be as long as you can wait.
 
     Args:
         session: The session.

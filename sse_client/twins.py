@@ -2,29 +2,41 @@
 
 Neither shows anybody the socket that it waits for. So the request is made on a *twin* of
 it: an object of a subclass, which has not a copy of its attributes but the very same ones.
-It differs in one method: the adapter that a session picks is a twin as well; the pool that
-an adapter or a pool manager picks is one; and there the connections are seen. All code of
-the user's runs, on the user's data. Nothing is mounted, and no class is changed. What stays
-behind are connections in the pool, which without an `Interrupter` do as their parent class
-does.
+It differs in one method: the adapter that a session picks is a twin as well, and so is the
+pool that an adapter or a pool manager picks. All code of the user's runs, on the user's
+data. Nothing is mounted, and no class is changed.
+
+The twin of a pool lends each connection that it takes out a few attributes, which nobody
+else meets while it is out: methods that show its socket to the `Interrupter` before they
+wait, and this package's class of responses. So a connection that the application has used
+before does as a new one does, and one of a class of the application's as any other. They
+are taken from it again when it is put back, or thrown away. Nothing of them stays behind.
 
 Where something is not made as requests' own (an adapter without urllib3, say), it is used
 as it is, and not watched.
 
-Rules of this file: it knows the shape of requests and urllib3, and imports neither.
+Rules of this file: it knows the shape of requests and urllib3, and imports no more of them
+than an error.
 """
 
 from __future__ import annotations
 
 import http.client
+import math
+import time
 from functools import lru_cache
-from typing import Any, Optional, cast
+from typing import Any, Optional
+
+from urllib3.exceptions import EmptyPoolError
 
 from .chunked import DrainingResponse
 from .interrupt import Interrupter
 from .pools import connect
 
 __all__: list[str] = []
+
+_LENT = ("_new_conn", "request", "getresponse", "response_class")
+_SLICE = 0.05  # seconds
 
 
 class Interrupted(Exception):
@@ -53,6 +65,7 @@ def is_watched(raw: Any) -> bool:
 class _Twin:
     __slots__ = ()
     interrupter: Interrupter
+    borrowers: list[http.client.HTTPConnection]
 
 
 class _SessionTwin(_Twin):
@@ -88,80 +101,93 @@ def _pool_twin(pool: Any, interrupter: Interrupter) -> Any:
 class _PoolTwin(_Twin):
     __slots__ = ()
 
-    @property
-    def ConnectionCls(self) -> Any:  # noqa: N802 - urllib3's name
-        own: Any = vars(self).get("ConnectionCls") or super().ConnectionCls  # type: ignore[misc]
-        if isinstance(own, type) and issubclass(own, http.client.HTTPConnection) and hasattr(own, "_new_conn"):
-            return _watched_class(own)
-        return own
-
-    def _get_conn(self, *args: Any, **kwargs: Any) -> Any:
-        connection: Any = super()._get_conn(*args, **kwargs)  # type: ignore[misc]
-        sock = getattr(connection, "sock", None)
-        if sock is None and not isinstance(connection, _WatchedConnection):
-            connection = self._new_conn()  # type: ignore[attr-defined] # in place of one that has lost its socket
-        if isinstance(connection, _WatchedConnection):
-            connection.interrupter = self.interrupter
-        if sock is not None:
-            try:
-                self.interrupter.watch(sock)
-            except OSError:
-                pass  # interrupted, or not a socket that can be watched
+    def _get_conn(self, timeout: Optional[float] = None) -> Any:
+        connection = self._taken(timeout)
         if self.interrupter.interrupted:
-            cast("Any", connection).close()
+            connection.close()
             raise Interrupted
+        if isinstance(connection, http.client.HTTPConnection) and hasattr(connection, "_new_conn"):
+            self.borrowers.append(connection)
+            _lend(connection, self.interrupter)
         return connection
 
+    def _taken(self, timeout: Optional[float]) -> Any:
+        # In slices, since nothing can wake a thread that waits for a pool which blocks while it is empty.
+        deadline = math.inf if timeout is None else time.monotonic() + timeout
+        while True:
+            left = max(0.0, deadline - time.monotonic())
+            try:
+                return super()._get_conn(timeout=min(left, _SLICE))  # type: ignore[misc]
+            except EmptyPoolError:
+                # The one error after which urllib3 puts nothing back: it fits after an interrupt, too.
+                if left <= _SLICE or self.interrupter.interrupted:
+                    raise
+
     def _put_conn(self, connection: Any) -> None:
-        # From here on it may be used for another request, which no interrupt of ours must meet.
+        # From here on it may be used for another request, which no interrupt of ours must meet. (If it was
+        # thrown away, None is put in its place: without what it was lent it is in no cycle, and goes at once.)
         self.interrupter.release()
-        if isinstance(connection, _WatchedConnection):
-            connection.interrupter = None
+        while self.borrowers:
+            borrower = vars(self.borrowers.pop())
+            for name in _LENT:
+                borrower.pop(name, None)
         super()._put_conn(connection)  # type: ignore[misc]
 
 
-class _WatchedConnection:
-    """A connection whose socket an `Interrupter` knows, if there is one, from before it connects."""
+def _lend(connection: Any, interrupter: Interrupter) -> None:
+    new_conn = connection._new_conn
 
-    interrupter: Optional[Interrupter] = None
-    sock: Any
+    def watch(sock: Any) -> None:
+        if hasattr(sock, "fileno"):
+            interrupter.watch(sock)
 
-    @property
-    def response_class(self) -> Any:
-        own = super().response_class  # type: ignore[misc]
-        return DrainingResponse if self.interrupter is not None and own is http.client.HTTPResponse else own
-
-    def _new_conn(self) -> Any:
-        plain = super()._new_conn  # type: ignore[misc]
-        if self.interrupter is None:
-            return plain()
-        if plain.__func__.__module__ == "urllib3.connection":
-            return connect(self, self.interrupter)
-        sock = plain()
-        self.interrupter.watch(sock)
+    def connected() -> Any:
+        if getattr(new_conn, "__module__", None) == "urllib3.connection":
+            return connect(connection, interrupter)
+        sock = new_conn()
+        try:
+            watch(sock)
+        except OSError:
+            sock.close()
+            raise
         return sock
 
-    def request(self, *args: Any, **kwargs: Any) -> None:
-        if self.interrupter is not None and self.sock is not None:
-            self.interrupter.watch(self.sock)  # for TLS it is another object since the handshake
-        super().request(*args, **kwargs)  # type: ignore[misc]
+    def watched(method: Any) -> Any:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            # One that was kept from before; for TLS, another since the handshake; or one that a connect() has made.
+            watch(connection.sock)
+            return method(*args, **kwargs)
 
+        return call
 
-def _watched_class(cls: Any) -> Any:
-    return cls if issubclass(cls, _WatchedConnection) else _subclass(_WatchedConnection, cls)
+    lent = {
+        "_new_conn": connected,
+        "request": watched(connection.request),
+        "getresponse": watched(connection.getresponse),
+    }
+    if connection.response_class is http.client.HTTPResponse:
+        lent["response_class"] = DrainingResponse
+    vars(connection).update(lent)
 
 
 def _twin(mixin: Any, thing: Any, interrupter: Interrupter) -> Any:
-    twin = object.__new__(_subclass(mixin, thing.__class__, "interrupter"))
+    twin = object.__new__(_subclass(mixin, thing.__class__))
     twin.__dict__ = thing.__dict__
-    twin.interrupter = interrupter  # in a slot, so not among the attributes that both have
+    twin.interrupter = interrupter
+    twin.borrowers = []
     return twin
 
 
 @lru_cache(maxsize=64)
-def _subclass(mixin: Any, cls: Any, *slots: str) -> Any:
+def _subclass(mixin: Any, cls: Any) -> Any:
     """Return a class that is ``cls`` but for what ``mixin`` overrides."""
-    namespace: dict[str, Any] = {"__module__": __name__, "__qualname__": cls.__qualname__, "__doc__": mixin.__doc__}
-    if slots:
-        namespace["__slots__"] = slots
-    return type(cls)(cls.__name__, (mixin, cls), namespace)
+    return type(cls)(
+        cls.__name__,
+        (mixin, cls),
+        {
+            "__module__": __name__,
+            "__qualname__": cls.__qualname__,
+            "__doc__": mixin.__doc__,
+            "__slots__": ("interrupter", "borrowers"),  # so these are not among the attributes that both have
+        },
+    )

@@ -95,7 +95,15 @@ def test_not_in_another_source(server: EventStreamServer) -> None:
 
 
 @pytest.mark.parametrize(
-    "header", [b"a=1\r\n  folded; Path=/", b"\xff\xfe=\xfd", b"a=\x00\x01", b"a=" + b"x" * 60_000, b";" * 60_000]
+    "header",
+    [
+        b"a=1\r\n  folded; Path=/",
+        b"\xff\xfe=\xfd",
+        b"a=\x00\x01",
+        b"a=" + b"x" * 60_000,
+        b";" * 60_000,
+        b"a=1; expires=01-Jan-" + b"9" * 5000 + b" 00:00:00 GMT",
+    ],
 )
 def test_hostile_cookies(server: EventStreamServer, header: bytes) -> None:
     """Whatever a cookie is made of, the next request can be sent and the stream goes on."""

@@ -141,6 +141,70 @@ def test_a_blocking_pool_gets_its_connection_back(server: EventStreamServer, fir
     pool.clear()
 
 
+class NotingPool(urllib3.HTTPConnectionPool):
+    """A pool that notes that it is asked for a connection."""
+
+    asked = threading.Event()
+
+    def _get_conn(self, timeout: Any = None) -> Any:
+        self.asked.set()
+        return super()._get_conn(timeout)
+
+
+@pytest.mark.parametrize("library", ["urllib3", "requests"])
+@pytest.mark.parametrize("limit", [TIMEOUT, None])
+def test_close_while_a_blocking_pool_is_busy(server: EventStreamServer, library: str, limit: Any) -> None:
+    """Where the application has the one connection itself, close() ends the wait for it, and takes none away."""
+    server.respond(200, b"fine")
+    server.respond(200, b"fine")
+    source: Any
+    if library == "urllib3":
+        pool: Any = urllib3.PoolManager(block=True, maxsize=1)
+        pool.pool_classes_by_scheme = {"http": NotingPool}
+        busy = pool.request("GET", server.url, preload_content=False)
+        source = EventSource(server.url, pool=pool, connect_timeout=limit)
+    else:
+        requests = pytest.importorskip("requests")
+        bridge = pytest.importorskip("sse_client.requests_bridge")
+        session = requests.Session()
+        session.trust_env = False
+        session.mount("http://", requests.adapters.HTTPAdapter(pool_block=True, pool_maxsize=1))
+        session.get_adapter(server.url).poolmanager.pool_classes_by_scheme = {"http": NotingPool}
+        busy = session.get(server.url, stream=True).raw
+        source = EventSource(bridge.RequestsConnector(session, server.url, connect_timeout=limit))
+    NotingPool.asked.clear()
+    with Follower(source) as follower:
+        assert NotingPool.asked.wait(TIMEOUT)
+        assert follower.close_and_time() < 0.1
+    assert_nothing_raised(follower)
+    assert busy.read() == b"fine"
+    assert len(server.requests) == 1
+    shared = busy._pool
+    assert shared.request("GET", "/", timeout=TIMEOUT, pool_timeout=TIMEOUT).data == b"fine"
+    assert [request.connection for request in server.requests] == [1, 1]
+    assert shared.pool.qsize() == 1
+    shared.close()
+
+
+def test_a_stream_waits_for_a_blocking_pool(server: EventStreamServer) -> None:
+    """The stream comes when the application gives its connection back; if it does not, connect_timeout says so."""
+    server.respond(200, b"fine")
+    server.stream(event("a"))
+    pool: Any = urllib3.PoolManager(block=True, maxsize=1)
+    pool.pool_classes_by_scheme = {"http": NotingPool}
+    busy = pool.request("GET", server.url, preload_content=False)
+    error = failure_of(server.url, pool=pool, connect_timeout=0.12)
+    assert error.reason == "no connection: all of the pool's are in use"
+    NotingPool.asked.clear()
+    with Follower(EventSource(server.url, pool=pool, reconnect=None)) as follower:
+        assert NotingPool.asked.wait(TIMEOUT)
+        busy.read()
+        follower.join()
+    assert_nothing_raised(follower)
+    assert follower.data == ["a"]
+    pool.connection_from_url(server.url).close()
+
+
 # What urllib3 reports that is none of our limits
 
 

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
-from typing import Any
+import traceback
+from typing import Any, Optional
 
 import pytest
 import urllib3
 
-from sse_client import EventSource
+from sse_client import ConnectionFailed, EventSource
 from sse_client.connection import Timeouts, Urllib3Connector
 from sse_client.http_request import RequestOptions
 from sse_client.proxies import check_proxy
@@ -51,6 +52,27 @@ def test_pools_are_kept() -> None:
 def test_repeatable(method: str, repeatable: bool) -> None:
     """The connector says whether its request may be repeated without asking."""
     assert connector(method=method).is_repeatable is repeatable
+
+
+@pytest.mark.parametrize("host", ["ex_a%mple", "a%zz", "%", "\u3000"])
+@pytest.mark.parametrize("settings", [{}, {"proxy": check_proxy("http://127.0.0.1:9")}])
+def test_a_host_that_urllib3_refuses(settings: dict[str, Any], host: str) -> None:
+    """It is a failed attempt, and no error in sight quotes the URL, which urllib3 before 2.7 does."""
+    made = Urllib3Connector(
+        RequestOptions(lambda: f"http://{host}/?token=s3cret"),
+        TIMEOUTS,
+        **{"proxy": None, "trust_env": False, "ssl_context": None, **settings},
+    )
+    connection = made.connection()
+    with pytest.raises(ConnectionFailed, match="the URL's host is not valid") as caught:
+        connection.open("")
+    link: Optional[BaseException] = caught.value
+    while link is not None:
+        assert "s3cret" not in f"{link} {link!r} {link.args!r}"
+        link = link.__cause__ or link.__context__
+    assert "s3cret" not in "".join(traceback.format_exception_only(caught.type, caught.value))
+    connection.release()
+    made.close()
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pickle
 import threading
 
 from sse_client import Connection, Connector, EventSource, MessageEvent, ResponseHead
@@ -30,6 +31,17 @@ class CountingConnection(Connection):
 
     def release(self) -> None:
         pass
+
+
+def test_a_head_shows_no_headers() -> None:
+    """A head is a value, made by position or keyword, whose repr() leaves out what may be a cookie."""
+    headers = {"set-cookie": "session=s3cret"}
+    head = ResponseHead(url="http://a.test/x", origin="http://a.test", status=200, headers=headers)
+    assert repr(head) == "ResponseHead(url='http://a.test/x', origin='http://a.test', status=200)"
+    assert (head.url, head.origin, head.status, head.headers) == ("http://a.test/x", "http://a.test", 200, headers)
+    assert head == ResponseHead("http://a.test/x", "http://a.test", 200, dict(headers))
+    assert head != ResponseHead("http://a.test/x", "http://a.test", 200, {})
+    assert len({head, pickle.loads(pickle.dumps(head))}) == 1
 
 
 def test_a_connector_of_ones_own() -> None:

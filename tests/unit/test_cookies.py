@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import gc
 import time
 import warnings
+from http.cookiejar import CookieJar
 
 import pytest
 
@@ -95,6 +97,39 @@ def test_a_server_that_sets_ever_new_cookies() -> None:
     assert 1 < most <= 200
 
 
+@pytest.mark.parametrize("set_cookie", ["a=b; Max-Age=0", "a=b; Domain=other.test", "a", "a=b"])
+def test_ever_new_origins(set_cookie: str) -> None:
+    """Redirects from origin to origin leave nothing behind where nothing is kept, and a bounded number otherwise."""
+
+    def jars() -> int:
+        return sum(isinstance(thing, CookieJar) for thing in gc.get_objects())
+
+    before = jars()
+    cookies = Cookies()
+    for n in range(1000):
+        cookies.store(f"http://127.0.0.1:{n + 1}/", [("Set-Cookie", set_cookie)])
+    assert jars() - before <= (200 if set_cookie in ("a", "a=b") else 0)
+
+
+def test_origins_whose_cookies_have_expired() -> None:
+    """An origin whose cookies are all past their time leaves nothing behind, either."""
+    cookies = after("a=1; Max-Age=1")
+    now = time.time
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(time, "time", lambda: now() + 2)
+        assert cookies.header(URL) is None
+        cookies.store("http://other.test/", [("Set-Cookie", "b=1")])
+        assert len(cookies._jars) == 1
+    assert cookies.header("http://other.test/") == "b=1"
+
+
+@pytest.mark.parametrize(("length", "kept"), [(4096, True), (4097, False)])
+def test_long_cookies(length: int, kept: bool) -> None:
+    """What is longer than any cookie that a browser takes is none; the others of the response count."""
+    long = "a=1; x=".ljust(length, "x")
+    assert after("b=2", long, "c=3").header(URL) == ("b=2; a=1; c=3" if kept else "b=2; c=3")
+
+
 @pytest.mark.parametrize(
     "value",
     [
@@ -106,6 +141,9 @@ def test_a_server_that_sets_ever_new_cookies() -> None:
         "a=1; Max-Age=x",
         "a=1; Max-Age=" + "9" * 5000,
         "a=1; Expires=yesterday",
+        "a=1; Expires=01-Jan-99999 00:00:00 GMT",
+        "a=1; Expires=01-Jan-" + "9" * 4000 + " 00:00:00 GMT",
+        "a=1; Expires=01-Jan-" + "9" * 5000 + " 00:00:00 GMT",
         "a=1; Expires=Mon, 99 Foo 9999999 99:99:99 GMT",
         "a=1; Version=x",
         "a=1; Domain=",

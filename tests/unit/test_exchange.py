@@ -5,6 +5,7 @@ from typing import Any, Union
 
 import pytest
 
+from sse_client.connector import ResponseHead
 from sse_client.errors import ConnectionLost, ResponseRejected
 from sse_client.exchange import Answer, Exchange
 from sse_client.http_request import Request, RequestOptions
@@ -62,7 +63,7 @@ def test_event_stream() -> None:
     """An event stream opens with its address, origin, status and headers."""
     exchange = played(Answer(200, STREAM), url="https://user:pass@Example.com:8443/builds?token=s3cret")
     head = exchange.open("7")
-    assert head == ("https://example.com:8443/builds?...", "https://example.com:8443", 200, STREAM)
+    assert head == ResponseHead("https://example.com:8443/builds?...", "https://example.com:8443", 200, STREAM)
     assert exchange.requests[0].last_event_id == "7"
 
 

@@ -55,6 +55,14 @@ def test_own_authorization_wins() -> None:
     assert [value for name, value in request.headers().items() if name.lower() == "authorization"] == ["Bearer t"]
 
 
+def test_a_request_shows_no_secret() -> None:
+    """It prints without headers, body, query and last event ID."""
+    options = RequestOptions(
+        "https://user:s3cret@example.com/x?token=s3cret", headers={"X-Key": "s3cret"}, method="POST", body=b"s3cret"
+    )
+    assert repr(options.request("s3cret")) == "Request(method='POST', url='https://example.com/x?...')"
+
+
 def test_functions_are_called_for_each_request() -> None:
     """Both url and headers may be functions; each request calls them anew."""
     urls = iter(["http://a.example/", "http://b.example/"])

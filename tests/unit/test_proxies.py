@@ -48,6 +48,16 @@ def test_socks(scheme: str) -> None:
     assert proxy is not None
     assert proxy.is_socks
     assert proxy.url == f"{scheme}://proxy.test:1080"
+    assert (proxy.user, proxy.password) == ("user", SECRET)
+
+
+@pytest.mark.parametrize("scheme", ["http", "socks5"])
+def test_the_login_is_not_shown(scheme: str) -> None:
+    """A proxy prints without user, password and credential, and is still told apart by them."""
+    proxy = check_proxy(f"{scheme}://user:{SECRET}@proxy.test:1080")
+    assert repr(proxy) == f"Proxy(url='{scheme}://proxy.test:1080')"
+    assert proxy == check_proxy(f"{scheme}://user:{SECRET}@proxy.test:1080")
+    assert proxy != check_proxy(f"{scheme}://user:other@proxy.test:1080")
 
 
 @pytest.mark.parametrize(("given", "socks"), [("SOCKS5://proxy.test:1", True), ("HTTP://proxy.test:1", False)])

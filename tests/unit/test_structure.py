@@ -44,7 +44,7 @@ IMPURE = {
     "urllib3",
 }
 # Only these know the HTTP libraries.
-KNOW_URLLIB3 = {"connection", "pools", "session_errors", "urllib3_exchange"}
+KNOW_URLLIB3 = {"connection", "pools", "session_errors", "twins", "urllib3_exchange"}
 KNOW_REQUESTS = {"requests_bridge", "session_errors"}
 # Imported by name where they are wanted, so that importing the package stays cheap.
 ON_DEMAND = (
