@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Optional, Union
@@ -11,6 +12,7 @@ from sse_client.events import MessageEvent
 from .encoding import encode_message, encode_retry
 from .exchange import BodyEncoder, Encoding, Exchange, Framing, Handler, HeaderFields, check_framing, header_pairs
 from .script import Script, Step, as_steps, raw
+from .wire import ExchangeEnded
 
 __all__ = ["log_reply", "plain_reply", "silent_reply", "stream_reply"]
 
@@ -92,7 +94,8 @@ def log_reply(
     def reply(exchange: Exchange) -> None:
         last_event_id = exchange.request.headers.get("Last-Event-ID", "")
         if last_event_id not in following:
-            exchange.respond(400, b"no such event in the log")
+            with contextlib.suppress(ExchangeEnded):  # the client may leave at the sight of the status
+                exchange.respond(400, b"no such event in the log")
             raise AssertionError(f"a client asked for what follows event {last_event_id!r}, which is not in the log")
         position = following[last_event_id]
         if position == len(log):

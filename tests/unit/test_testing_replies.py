@@ -9,6 +9,7 @@ import socket
 import threading
 import zlib
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any, Optional
 
 import pytest
@@ -28,6 +29,8 @@ from sse_client.testing import (
     signal,
     wait_for,
 )
+from sse_client.testing.replies import log_reply
+from sse_client.testing.wire import ExchangeEnded
 
 FRAMINGS = ["chunked", "close", "length"]
 ENCODINGS = [None, "gzip", "deflate"]
@@ -306,3 +309,17 @@ def test_asking_for_an_unknown_event_fails_the_test() -> None:
         assert answer.status == 400
     with pytest.raises(AssertionError, match="what follows event '4', which is not in the log"):
         server.close()
+
+
+def test_asking_for_an_unknown_event_fails_the_test_though_the_client_has_left() -> None:
+    """It does so, too, if the client leaves at the sight of the 400."""
+
+    class Left:
+        request = SimpleNamespace(headers={"Last-Event-ID": "4"})
+
+        def respond(self, *_: object) -> None:
+            raise ExchangeEnded("the client has gone")
+
+    left: Any = Left()
+    with pytest.raises(AssertionError, match="not in the log"):
+        log_reply(3)(left)
