@@ -9,6 +9,7 @@ import ssl
 import weakref
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,8 +30,8 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close
 class PoolApplication:
     """A program with a pool of its own."""
 
-    def __init__(self, context: ssl.SSLContext, proxy: Any, **settings: Any) -> None:
-        settings["ssl_context"] = context
+    def __init__(self, authority: str, proxy: Any) -> None:
+        settings = {"ca_certs": authority}
         self.pool: Any = urllib3.ProxyManager(proxy, **settings) if proxy else urllib3.PoolManager(**settings)
 
     def get(self, url: str) -> bytes:
@@ -46,24 +47,12 @@ class PoolApplication:
 class SessionApplication:
     """A program with a session of its own."""
 
-    def __init__(self, context: ssl.SSLContext, proxy: Any) -> None:
+    def __init__(self, authority: str, proxy: Any) -> None:
         requests = pytest.importorskip("requests")
-        adapters = pytest.importorskip("requests.adapters")
-
-        class Adapter(adapters.HTTPAdapter):  # type: ignore[misc,name-defined]
-            def init_poolmanager(self, *args: Any, **settings: Any) -> None:
-                super().init_poolmanager(*args, ssl_context=context, **settings)
-
-            def proxy_manager_for(self, *args: Any, **settings: Any) -> Any:
-                return super().proxy_manager_for(*args, ssl_context=context, **settings)
-
-            def cert_verify(self, connection: Any, *_: Any) -> None:
-                """Leave it to the context."""
-
         self.session = requests.Session()
         self.session.trust_env = False
         self.session.proxies = {"http": proxy, "https": proxy} if proxy else {}
-        self.session.mount("https://", Adapter())
+        self.session.verify = authority
 
     def get(self, url: str) -> bytes:
         return self.session.get(url, timeout=TIMEOUT).content
@@ -74,6 +63,14 @@ class SessionApplication:
 
     def close(self) -> None:
         self.session.close()
+
+
+@pytest.fixture
+def bundle(authority: trustme.CA, tmp_path: Path) -> str:
+    """The file of the tests' authority."""
+    path = tmp_path / "bundle.pem"
+    authority.cert_pem.write_to_path(str(path))
+    return str(path)
 
 
 @pytest.fixture(params=["plain", "TLS", "tunnel"])
@@ -89,15 +86,11 @@ def warm_server(way: str, server_context: ssl.SSLContext) -> Iterator[EventStrea
 
 
 @pytest.fixture(params=[PoolApplication, SessionApplication])
-def application(
-    request: pytest.FixtureRequest, way: str, warm_server: EventStreamServer, authority: trustme.CA
-) -> Iterator[Any]:
+def application(request: pytest.FixtureRequest, way: str, warm_server: EventStreamServer, bundle: str) -> Iterator[Any]:
     """A program that has asked the server for something already, and goes on using its connections afterwards."""
-    context = ssl.create_default_context()
-    authority.configure_trust(context)
     with ExitStack() as started:
         proxy = started.enter_context(HTTPProxy()).url if way == "tunnel" else None
-        made = request.param(context, proxy)
+        made = request.param(bundle, proxy)
         started.callback(made.close)
         assert made.get(warm_server.url) == b"logged in"
         yield made
@@ -243,13 +236,11 @@ def connections(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 @pytest.mark.parametrize("kind", [PoolApplication, SessionApplication])
 @pytest.mark.parametrize("name", FAILURES)
 def test_failures_leave_nothing_to_the_collector(
-    kind: Any, name: str, server_context: ssl.SSLContext, authority: trustme.CA, connections: list[Any]
+    kind: Any, name: str, server_context: ssl.SSLContext, bundle: str, connections: list[Any]
 ) -> None:
     """Whatever has failed, the connections that it was tried with are gone when the loop is over."""
-    context = ssl.create_default_context()
-    authority.configure_trust(context)
+    application = kind(bundle, None)
     server, url = FAILURES[name](server_context)
-    application = kind(context, None)
     logging.getLogger("sse_client").disabled = True  # pytest keeps what is logged, errors and all
     gc.collect()
     gc.disable()
