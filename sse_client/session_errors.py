@@ -18,6 +18,8 @@ import requests
 from requests import exceptions as requests_errors
 from urllib3 import exceptions as urllib3_errors
 
+from .urllib3_exchange import without_connections
+
 __all__: list[str] = []
 
 FOREIGN_ERRORS = (requests.RequestException, urllib3_errors.HTTPError, http.client.HTTPException, OSError)
@@ -66,10 +68,10 @@ def why_no_header(headers: Mapping[Any, Any]) -> str:
     return f"{which} cannot be sent: it must be str or bytes, without line breaks and without white space in front"
 
 
-def showable(error: Exception) -> Optional[Exception]:
+def showable(error: Exception) -> Optional[BaseException]:
     """Return what may be the cause of an error of ours, which tracebacks show: requests quotes whole URLs."""
     within = inner_error(error)
-    return None if isinstance(within, requests.RequestException) else within
+    return None if isinstance(within, requests.RequestException) else without_connections(within)
 
 
 def inner_error(error: Exception) -> Exception:

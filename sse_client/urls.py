@@ -40,6 +40,8 @@ def check_url(url: str) -> str:
         raise ValueError(f"url must start with http:// or https://{_instead_of(url, parts)}")
     if not parts.hostname:
         raise ValueError(f"url must name a host after {parts.scheme}://")
+    if ":" not in parts.hostname and re.search("%(?![0-9a-f]{2})", parts.hostname):  # in IPv6, before a zone
+        raise ValueError("url is malformed: its host is not valid")
     if port == 0:
         raise ValueError("url must not name port 0")
     return url

@@ -54,7 +54,7 @@ def test_repeatable(method: str, repeatable: bool) -> None:
     assert connector(method=method).is_repeatable is repeatable
 
 
-@pytest.mark.parametrize("host", ["ex_a%mple", "a%zz", "%", "\u3000"])
+@pytest.mark.parametrize("host", ["\u3000", "a\u3000b"])
 @pytest.mark.parametrize("settings", [{}, {"proxy": check_proxy("http://127.0.0.1:9")}])
 def test_a_host_that_urllib3_refuses(settings: dict[str, Any], host: str) -> None:
     """It is a failed attempt, and no error in sight quotes the URL, which urllib3 before 2.7 does."""

@@ -6,12 +6,13 @@ import errno
 import socket
 import ssl
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 requests = pytest.importorskip("requests", reason="needs the package requests")
 
-from urllib3.exceptions import MaxRetryError, ProtocolError  # noqa: E402 - after the skip
+from urllib3.exceptions import MaxRetryError, NameResolutionError  # noqa: E402 - after the skip
 
 from sse_client.session_errors import inner_error, is_of_a_file, is_the_users, showable, why_no_header  # noqa: E402
 
@@ -67,10 +68,11 @@ def test_the_header_is_named_and_its_value_is_not() -> None:
 
 def test_what_may_be_shown() -> None:
     """The error of urllib3 or the system inside may be shown; one of requests' own, which quotes URLs, may not."""
-    broken = ProtocolError("broken")
+    broken: Any = NameResolutionError("host", Mock(), socket.gaierror())
     held = requests.exceptions.ConnectionError(MaxRetryError(None, "/x?token=s3cret", broken))  # type: ignore[arg-type]
     assert inner_error(held) is broken
     assert showable(held) is broken
+    assert broken.conn is None, "it would keep a connection alive"
     bare = requests.exceptions.ConnectionError("http://a/x?token=s3cret")
     assert inner_error(bare) is bare
     assert showable(bare) is None

@@ -37,6 +37,8 @@ def test_urls(url: str) -> None:
         ("http://example.com:port/", "malformed: its port"),
         ("http://example.com:65536/", "malformed: its port"),
         ("http://[::1/", "malformed: its host"),
+        ("http://ex_a%mple/", "malformed: its host"),
+        ("http://user@example%4/", "malformed: its host"),
         ("http://example.com/a b", "must not contain spaces or control characters"),
         (" http://example.com/", "must not contain spaces or control characters"),
         ("http://example.com/\n", "must not contain spaces or control characters"),
