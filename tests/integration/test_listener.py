@@ -266,7 +266,7 @@ def test_the_interpreter_exits_promptly_with_a_listener_running(stream: str, ser
         process.wait_for("leaving")
         before = time.perf_counter()
         assert process.process.wait(TIMEOUT) == 3
-        assert time.perf_counter() - before < 2.0
+        assert time.perf_counter() - before < 5.0  # of which two may go to a busy machine, and to writing coverage
         process.wait_for("(end of output)")
         assert process.lines == ["leaving", "(end of output)"]
 
