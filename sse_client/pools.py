@@ -129,7 +129,7 @@ def _socks(proxy: Proxy, settings: dict[str, Any]) -> tuple[urllib3.PoolManager,
         import socks as pysocks  # type: ignore[import-untyped] # noqa: PLC0415 - an optional extra
         from urllib3.contrib import socks  # noqa: PLC0415 - an optional extra
     except ImportError as error:
-        raise ImportError("a SOCKS proxy needs one package more: pip install 'sse-client[socks]'") from error
+        raise ImportError("a SOCKS proxy needs one package more: pip install PySocks") from error
 
     class WatchedSOCKSConnection(_Watched, socks.SOCKSConnection):
         """Known to the `Interrupter` while it speaks to the proxy, where urllib3's shows its socket to nobody."""

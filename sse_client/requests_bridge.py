@@ -39,7 +39,7 @@ try:
     from .session_errors import FOREIGN_ERRORS, inner_error, is_of_a_file, is_the_users, showable, why_no_header
 except ImportError as error:
     raise ImportError(
-        "RequestsConnector needs the requests package: pip install 'sse-client[requests]'", name="requests"
+        "RequestsConnector needs one package more: pip install 'requests>=2.32.2'", name="requests"
     ) from error
 
 __all__ = ["RequestsConnector"]

@@ -79,8 +79,8 @@ class EventSource:
         max_event_size: The most that one event may hold, in bytes; see
             `EventStreamParser`.
         proxy: The URL of a proxy for all requests, ``http``, ``https``, ``socks4``, ``socks5``
-            or ``socks5h``, with its user and password if it wants them. SOCKS needs
-            ``pip install 'sse-client[socks]'``.
+            or ``socks5h``, with its user and password if it wants them. SOCKS needs the
+            package PySocks.
         trust_env: Whether, without ``proxy``, to use the proxies that the environment names
             (``HTTP_PROXY``, ``HTTPS_PROXY``, ``ALL_PROXY``, except for ``NO_PROXY``; in lower
             case too), and on macOS and Windows the system's settings.

@@ -439,7 +439,7 @@ def test_socks_without_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "socks", None)
     monkeypatch.delitem(sys.modules, "urllib3.contrib.socks", raising=False)
     monkeypatch.delattr(urllib3.contrib, "socks", raising=False)
-    with pytest.raises(ImportError, match=r"sse-client\[socks\]"):
+    with pytest.raises(ImportError, match="pip install PySocks"):
         EventSource("http://127.0.0.1:1/", proxy="socks5://127.0.0.1:1")
 
 

@@ -765,7 +765,7 @@ def test_without_requests() -> None:
     """Where requests is missing, importing the bridge says what to install."""
     result = run_python("import sys; sys.modules['requests'] = None; import sse_client.requests_bridge")
     assert "ImportError" in result.stderr.splitlines()[-1]
-    assert "pip install 'sse-client[requests]'" in result.stderr.splitlines()[-1]
+    assert "pip install 'requests>=2.32.2'" in result.stderr.splitlines()[-1]
 
 
 def test_the_package_does_not_import_requests() -> None:
