@@ -7,6 +7,7 @@ import selectors
 import socket
 import ssl
 import threading
+from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import Any, NamedTuple, Optional
 from urllib.parse import urlsplit
@@ -22,7 +23,7 @@ class Asked(NamedTuple):
     headers: dict[str, str]
 
 
-class _Proxy:
+class _Proxy(ABC):
     """What the two have in common: a server, what was asked, and carrying bytes to and fro.
 
     Attributes:
@@ -68,8 +69,9 @@ class _Proxy:
         with contextlib.suppress(ssl.SSLError), self._ssl_context.wrap_socket(connected, server_side=True) as secured:
             self._serve(secured)
 
+    @abstractmethod
     def _serve(self, connected: socket.socket) -> None:
-        raise NotImplementedError
+        """Serve one client."""
 
     def _carry(self, client: socket.socket, target: socket.socket) -> None:
         """Carry bytes both ways until one side ends."""

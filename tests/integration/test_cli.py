@@ -327,19 +327,18 @@ def test_a_reader_who_has_merely_finished_sending_has_not_left(server: EventStre
         assert ours.recv(2) == b"2\n"
 
 
+def in_shell(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a shell's script, in which ``"$@"`` is the command with these arguments, to its end."""
+    command_line = ["sh", "-c", script, "sh", *COMMAND, *arguments]
+    return subprocess.run(command_line, capture_output=True, text=True, timeout=TIMEOUT, env=environment(), check=False)
+
+
 @needs_poll
 def test_head_on_a_stream_that_stays_silent(server: EventStreamServer) -> None:
     """`sse-client URL | head -1` in a real shell ends by itself, though no second event comes."""
     server.stream(event("1"), hold())
     script = '{ "$@"; echo "code $?" >&2; } | head -1'
-    result = subprocess.run(
-        ["sh", "-c", script, "sh", *COMMAND, server.url],
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT,
-        env=environment(),
-        check=False,
-    )
+    result = in_shell(script, server.url)
     assert result.stdout == "1\n"
     assert result.stderr == f"connected to {server.url}\ncode 0\n"
 
@@ -349,14 +348,7 @@ def test_head_and_both_streams_in_one_pipe(server: EventStreamServer) -> None:
     """`sse-client URL 2>&1 | head -2` in a real shell ends by itself, with nothing more and code 0."""
     server.handler = lambda exchange: exchange.run(*[event("x" * 1000)] * 100_000)
     script = '{ "$@" 2>&1; echo "code $?" >&2; } | head -2'
-    result = subprocess.run(
-        ["sh", "-c", script, "sh", *COMMAND, server.url],
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT,
-        env=environment(),
-        check=False,
-    )
+    result = in_shell(script, server.url)
     assert result.stdout.splitlines() == [f"connected to {server.url}", "x" * 1000]
     assert result.stderr == "code 0\n"
 

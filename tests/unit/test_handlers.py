@@ -16,24 +16,9 @@ from sse_client.events import CommentEvent, MessageEvent, OpenEvent, ReadyState
 from sse_client.handlers import CloseEvent, HandlerErrorEvent
 from sse_client.listener import Listener
 from sse_client.source import EventSource
-from sse_client.testing import Script, ScriptedConnector, comment, event, hold, raw, signal, wait_for
+from sse_client.testing import ScriptedConnector, comment, event, hold, raw, signal, wait_for
 
-LIMIT = 10.0
-
-
-def scripted(*steps: Script, end: bool = True) -> Listener:
-    """Return a listener to one stream of these steps, and then to a 204."""
-    connector = ScriptedConnector()
-    connector.stream(*steps)
-    if end:
-        connector.end()
-    return Listener(EventSource(connector))
-
-
-def run(listener: Listener) -> None:
-    listener.start()
-    assert listener.join(LIMIT), "the listener has not ended"
-
+from .listeners import LIMIT, run, scripted
 
 # Registering ---------------------------------------------------------------------------
 

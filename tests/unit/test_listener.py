@@ -18,26 +18,12 @@ from sse_client.handlers import CloseEvent, HandlerErrorEvent
 from sse_client.listener import Listener
 from sse_client.reconnect import ReconnectPolicy
 from sse_client.source import EventSource
-from sse_client.testing import Script, ScriptedConnector, comment, event, hold
+from sse_client.testing import ScriptedConnector, comment, event, hold
 
 from .interruption import interrupted_at
+from .listeners import LIMIT, run, scripted
 
-LIMIT = 10.0
 CLOSING = ("listener.py", "handlers.py", "dispatch_queue.py", "source.py", "wake.py")  # what close() runs through
-
-
-def scripted(*steps: Script, end: bool = True) -> Listener:
-    """Return a listener to one stream of these steps, and then to a 204."""
-    connector = ScriptedConnector()
-    connector.stream(*steps)
-    if end:
-        connector.end()
-    return Listener(EventSource(connector))
-
-
-def run(listener: Listener) -> None:
-    listener.start()
-    assert listener.join(LIMIT), "the listener has not ended"
 
 
 class ManualDispatch:
