@@ -20,7 +20,7 @@ from .interrupt import Interrupter
 from .pools import CurrentAttempt, make_pool
 from .proxies import Proxy, check_proxy, environment_proxy
 from .twins import Interrupted, manager_twin
-from .urllib3_exchange import FOREIGN_ERRORS, Timeouts, Urllib3Exchange, without_connections
+from .urllib3_exchange import FOREIGN_ERRORS, Timeouts, Urllib3Exchange, innermost, is_of_a_file, without_connections
 
 __all__: list[str] = []
 
@@ -133,6 +133,9 @@ class Urllib3Connection(Urllib3Exchange):
         except Interrupted:
             raise ConnectionFailed("the attempt was interrupted", url=self._url) from None
         except FOREIGN_ERRORS as error:
+            cause = innermost(error)
+            if is_of_a_file(cause):
+                raise OSError(f"a certificate file of the pool's cannot be loaded: {cause}") from None
             raise self._failure(error) from without_connections(error)
         self._cookies.store(request.url, response.headers.items())
         return Answer(response.status, joined_headers(response.headers.items()))

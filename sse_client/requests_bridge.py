@@ -27,7 +27,7 @@ from .http_response import is_redirect, joined_headers
 from .interrupt import Interrupter
 from .proxies import Proxy, check_proxy
 from .twins import Interrupted, is_watched, session_twin
-from .urllib3_exchange import Timeouts, Urllib3Exchange, innermost, lone_cause, timed_out
+from .urllib3_exchange import Timeouts, Urllib3Exchange, innermost, is_of_a_file, lone_cause, timed_out
 from .urls import origin_of
 
 try:
@@ -36,7 +36,7 @@ try:
     from requests.cookies import RequestsCookieJar
     from requests.structures import CaseInsensitiveDict
 
-    from .session_errors import FOREIGN_ERRORS, inner_error, is_of_a_file, is_the_users, showable, why_no_header
+    from .session_errors import FOREIGN_ERRORS, inner_error, is_the_users, showable, why_no_header
 except ImportError as error:
     raise ImportError(
         "RequestsConnector needs one package more: pip install 'requests>=2.32.2'", name="requests"

@@ -10,7 +10,6 @@ import errno
 import http.client
 import socket
 import ssl
-import traceback
 from collections.abc import Mapping
 from typing import Any, Optional
 
@@ -48,12 +47,6 @@ def is_the_users(error: Exception) -> bool:
     if not isinstance(error, OSError) or isinstance(error, (requests.RequestException, *_ERRORS_OF_THE_NETWORK)):
         return False
     return error.errno not in _ERROR_NUMBERS_OF_THE_NETWORK
-
-
-def is_of_a_file(error: BaseException) -> bool:
-    """Whether urllib3 could not load a certificate file. What a handshake raises comes from deeper down."""
-    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
-    return bool(frames) and frames[-1].f_code.co_name == "ssl_wrap_socket"
 
 
 def why_no_header(headers: Mapping[Any, Any]) -> str:

@@ -182,6 +182,7 @@ class EventSource:
             RuntimeError: There is a loop over this source already; or, without reconnecting,
                 there has been one.
             ValueError, ImportError: The environment names a proxy that cannot be used.
+            OSError: A certificate file that the ``pool`` names cannot be loaded.
             Exception: Whatever the ``url`` and ``headers`` functions raise.
         """
         return self._loop(MessageEvent)

@@ -10,6 +10,7 @@ import http.client
 import re
 import socket
 import ssl
+import traceback
 from typing import NamedTuple, Optional
 
 import urllib3
@@ -162,6 +163,12 @@ def innermost(error: BaseException) -> BaseException:
         error = inner
         inner = error.__cause__ or next((arg for arg in error.args if isinstance(arg, BaseException)), None)
     return error
+
+
+def is_of_a_file(error: BaseException) -> bool:
+    """Whether urllib3 could not load a certificate file. What a handshake raises comes from deeper down."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return bool(frames) and frames[-1].f_code.co_name == "ssl_wrap_socket"
 
 
 def without_connections(error: BaseException) -> BaseException:

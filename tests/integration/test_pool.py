@@ -17,7 +17,7 @@ import urllib3
 from urllib3 import exceptions as urllib3_errors
 from urllib3.connection import HTTPConnection
 
-from sse_client import ConnectionFailed, ConnectionLost, EventSource, EventSourceError, MessageEvent
+from sse_client import ConnectionFailed, ConnectionLost, EventSource, EventSourceError, MessageEvent, ReconnectPolicy
 from sse_client.testing import EventStreamServer, drop, event, hold, raw
 
 from .proxy_server import HTTPProxy
@@ -417,3 +417,16 @@ def test_nothing_is_left_when_a_pool_fails(server: EventStreamServer, pool: urll
         follower.wait_for("ErrorEvent")
         assert follower.close_and_time() < 0.1
     assert_nothing_raised(follower)
+
+
+@pytest.mark.parametrize("setting", ["ca_certs", "cert_file"])
+def test_a_certificate_file_that_cannot_be_loaded(setting: str, server_context: ssl.SSLContext) -> None:
+    """A file of the pool's that is missing, or holds no certificate, is raised: another attempt is no help."""
+    with EventStreamServer(ssl_context=server_context) as server:
+        for file in ("no/such.pem", __file__):
+            settings: Any = {setting: file}
+            once = ReconnectPolicy(max_attempts=1)
+            with urllib3.PoolManager(**settings) as pool, EventSource(server.url, pool=pool, reconnect=once) as source:
+                with pytest.raises(OSError, match="a certificate file of the pool's cannot be loaded: ") as caught:
+                    list(source)
+                assert not isinstance(caught.value, EventSourceError)

@@ -14,7 +14,7 @@ requests = pytest.importorskip("requests", reason="needs the package requests")
 
 from urllib3.exceptions import MaxRetryError, NameResolutionError  # noqa: E402 - after the skip
 
-from sse_client.session_errors import inner_error, is_of_a_file, is_the_users, showable, why_no_header  # noqa: E402
+from sse_client.session_errors import inner_error, is_the_users, showable, why_no_header  # noqa: E402
 
 
 @pytest.mark.parametrize(
@@ -35,27 +35,6 @@ from sse_client.session_errors import inner_error, is_of_a_file, is_the_users, s
 def test_whose_error_it_is(error: Exception, users: bool) -> None:
     """An error of the system's is the user's own unless it is of the network; requests' own are not."""
     assert is_the_users(error) is users
-
-
-def test_a_certificate_file_that_cannot_be_loaded_is_told_from_a_handshake() -> None:
-    """What `ssl_wrap_socket` raises itself is about a file; what is raised further down is not."""
-
-    def raised_by(function: Any) -> Exception:
-        with pytest.raises(ssl.SSLError) as caught:
-            function()
-        error = caught.value
-        error.__traceback__ = error.__traceback__ and error.__traceback__.tb_next
-        return error
-
-    def ssl_wrap_socket() -> None:
-        raise ssl.SSLError
-
-    def do_handshake() -> None:
-        raise ssl.SSLError
-
-    assert is_of_a_file(raised_by(ssl_wrap_socket))
-    assert not is_of_a_file(raised_by(do_handshake))
-    assert not is_of_a_file(ssl.SSLError())
 
 
 def test_the_header_is_named_and_its_value_is_not() -> None:

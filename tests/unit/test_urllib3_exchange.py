@@ -16,7 +16,7 @@ from sse_client.exchange import Answer
 from sse_client.http_request import Request, RequestOptions
 from sse_client.interrupt import Interrupter
 from sse_client.proxies import Proxy, check_proxy
-from sse_client.urllib3_exchange import Timeouts, Urllib3Exchange, lone_cause, without_connections
+from sse_client.urllib3_exchange import Timeouts, Urllib3Exchange, is_of_a_file, lone_cause, without_connections
 
 POOL: Any = None
 OPTIONS = RequestOptions("http://example.com/")
@@ -159,3 +159,24 @@ def test_a_lone_cause() -> None:
     shown = traceback.format_exception(type(error), lone_cause(error), None)
     assert "IncompleteRead" not in "".join(shown)
     assert isinstance(error.__context__, http.client.IncompleteRead), "the way to it is needed to free its frames"
+
+
+def test_a_certificate_file_that_cannot_be_loaded_is_told_from_a_handshake() -> None:
+    """What `ssl_wrap_socket` raises itself is about a file; what is raised further down is not."""
+
+    def raised_by(function: Any) -> Exception:
+        with pytest.raises(ssl.SSLError) as caught:
+            function()
+        error = caught.value
+        error.__traceback__ = error.__traceback__ and error.__traceback__.tb_next
+        return error
+
+    def ssl_wrap_socket() -> None:
+        raise ssl.SSLError
+
+    def do_handshake() -> None:
+        raise ssl.SSLError
+
+    assert is_of_a_file(raised_by(ssl_wrap_socket))
+    assert not is_of_a_file(raised_by(do_handshake))
+    assert not is_of_a_file(ssl.SSLError())
