@@ -9,7 +9,8 @@ Example::
 
 from __future__ import annotations
 
-from .chunks import iter_events
+from ._handlers import CloseEvent, HandlerErrorEvent
+from ._version import __version__
 from .connector import Connection, Connector, ResponseHead
 from .dispatch_queue import DispatchQueue
 from .errors import (
@@ -22,13 +23,11 @@ from .errors import (
     StreamEnded,
 )
 from .events import CommentEvent, ErrorEvent, LifecycleEvent, MessageEvent, OpenEvent, ReadyState
-from .handlers import CloseEvent, HandlerErrorEvent
 from .listener import Listener
-from .parser import DEFAULT_MAX_EVENT_SIZE, EventStreamParser
+from .parser import DEFAULT_MAX_EVENT_SIZE, EventStreamParser, iter_events
 from .position import PositionFile
 from .reconnect import ReconnectPolicy
 from .source import EventSource
-from .version import __version__
 
 __all__ = [
     "DEFAULT_MAX_EVENT_SIZE",

@@ -16,7 +16,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
-from .values import Value
+from .events import Value
 
 __all__ = ["Connection", "Connector", "ResponseHead"]
 

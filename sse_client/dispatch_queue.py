@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Hashable
 from typing import Any, Callable, Literal, Optional, get_args
 
-from .arguments import check_count, check_number
+from ._arguments import check_count, check_number
 
 __all__ = ["DispatchQueue"]
 

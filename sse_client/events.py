@@ -12,9 +12,32 @@ from enum import IntEnum
 from typing import Any, Optional, Union
 
 from .errors import EventSourceError
-from .values import Value
 
 __all__ = ["CommentEvent", "ErrorEvent", "LifecycleEvent", "MessageEvent", "OpenEvent", "ReadyState"]
+
+
+class Value:
+    """A value is what its ``__slots__`` hold; its ``__init__`` takes them in that order."""
+
+    __slots__: tuple[str, ...] = ()
+
+    def _fields(self) -> tuple[Any, ...]:
+        return tuple(getattr(self, name) for name in self.__slots__)
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return self._fields() == other._fields()
+
+    def __hash__(self) -> int:
+        return hash(self._fields())
+
+    def __repr__(self) -> str:
+        fields = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.__slots__)
+        return f"{type(self).__name__}({fields})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), self._fields()
 
 
 class ReadyState(IntEnum):

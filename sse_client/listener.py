@@ -13,13 +13,12 @@ import traceback
 from types import TracebackType
 from typing import Any, Callable, Optional, Union
 
-from .arguments import check_timeout
+from ._arguments import check_timeout
+from ._handlers import CloseEvent, Handlers
 from .dispatch_queue import DispatchQueue
 from .errors import EventSourceError, chain_of
 from .events import CommentEvent, ErrorEvent, LifecycleEvent, MessageEvent, OpenEvent, ReadyState
-from .handlers import CloseEvent, Handlers
-from .source import EventSource
-from .wake import WakeEvent
+from .source import EventSource, WakeEvent
 
 __all__ = ["Listener"]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from typing import Optional, Union
 
-from .arguments import check_flag, check_last_event_id
+from ._arguments import check_flag, check_last_event_id
 
 __all__ = ["PositionFile"]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Optional
 
-from .arguments import check_count, check_flag, check_number, check_statuses
+from ._arguments import check_count, check_flag, check_number, check_statuses
 from .errors import ConnectionFailed, ConnectionLost, EventSourceError, ResponseRejected
 
 __all__ = ["ReconnectPolicy"]

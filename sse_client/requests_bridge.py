@@ -8,41 +8,113 @@ Example::
         for event in source:
             print(event.data)
 
-Rules of this file: what an answer means is decided in `exchange`, as over urllib3; here a
+Rules of this file: what an answer means is decided in `_http.attempt`, as over urllib3; here a
 request is sent through the session, and requests' exceptions end.
 """
 
 from __future__ import annotations
 
+import errno
+import http.client
 import socket
+import ssl
 from collections.abc import Iterator, Mapping
 from typing import Any, Optional, Union, cast
 
-from .arguments import check_timeout
+from urllib3 import exceptions as urllib3_errors
+
+from ._arguments import check_timeout
+from ._http.attempt import Answer
+from ._http.failures import (
+    Timeouts,
+    Urllib3Exchange,
+    innermost,
+    is_of_a_file,
+    lone_cause,
+    timed_out,
+    without_connections,
+)
+from ._http.interrupt import Interrupter
+from ._http.message import (
+    NO_JSON,
+    HeadersOrFunction,
+    Request,
+    RequestOptions,
+    UrlOrFunction,
+    is_redirect,
+    joined_headers,
+)
+from ._http.proxies import Proxy, check_proxy
+from ._http.url import origin_of
+from ._http.watched import Interrupted, is_watched, session_twin
 from .connector import Connection, Connector
 from .errors import ConnectionFailed, ConnectionLost, EventSourceError
-from .exchange import Answer
-from .http_request import NO_JSON, HeadersOrFunction, Request, RequestOptions, UrlOrFunction
-from .http_response import is_redirect, joined_headers
-from .interrupt import Interrupter
-from .proxies import Proxy, check_proxy
-from .twins import Interrupted, is_watched, session_twin
-from .urllib3_exchange import Timeouts, Urllib3Exchange, innermost, is_of_a_file, lone_cause, timed_out
-from .urls import origin_of
 
 try:
     import requests
     from requests import exceptions as requests_errors
     from requests.cookies import RequestsCookieJar
     from requests.structures import CaseInsensitiveDict
-
-    from .session_errors import FOREIGN_ERRORS, inner_error, is_the_users, showable, why_no_header
 except ImportError as error:
     raise ImportError(
         "RequestsConnector needs one package more: pip install 'requests>=2.32.2'", name="requests"
     ) from error
 
 __all__ = ["RequestsConnector"]
+
+FOREIGN_ERRORS = (requests.RequestException, urllib3_errors.HTTPError, http.client.HTTPException, OSError)
+"""All that a request over a session raises of its own accord."""
+
+_ERRORS_OF_THE_NETWORK = (ConnectionError, TimeoutError, socket.timeout, socket.gaierror, socket.herror, ssl.SSLError)
+_ERROR_NUMBERS_OF_THE_NETWORK = frozenset(
+    {
+        errno.EADDRNOTAVAIL,
+        errno.EHOSTDOWN,
+        errno.EHOSTUNREACH,
+        errno.ENETDOWN,
+        errno.ENETRESET,
+        errno.ENETUNREACH,
+        errno.ENOBUFS,
+        errno.ENOTCONN,
+    }
+)
+
+
+def is_the_users(error: Exception) -> bool:
+    """Whether this is an error of the system's that says nothing of the network: another attempt will not mend it.
+
+    requests itself raises one for a certificate file that is missing.
+    """
+    if not isinstance(error, OSError) or isinstance(error, (requests.RequestException, *_ERRORS_OF_THE_NETWORK)):
+        return False
+    return error.errno not in _ERROR_NUMBERS_OF_THE_NETWORK
+
+
+def why_no_header(headers: Mapping[Any, Any]) -> str:
+    """Say which header of the session's requests refuses, without its value."""
+    which = "a header"
+    for name, value in headers.items():
+        try:
+            if value is not None:
+                requests.utils.check_header_validity((name, value))
+        except requests_errors.InvalidHeader:
+            which = f"the session's header {name!r}"
+    return f"{which} cannot be sent: it must be str or bytes, without line breaks and without white space in front"
+
+
+def showable(error: Exception) -> Optional[BaseException]:
+    """Return what may be the cause of an error of ours, which tracebacks show: requests quotes whole URLs."""
+    within = inner_error(error)
+    return None if isinstance(within, requests.RequestException) else without_connections(within)
+
+
+def inner_error(error: Exception) -> Exception:
+    """Return the error of urllib3 or the system that an error of requests holds, or itself if it holds none."""
+    if isinstance(error, requests.RequestException):
+        error = next((arg for arg in error.args if isinstance(arg, Exception)), error)
+    if isinstance(error, urllib3_errors.MaxRetryError) and error.reason is not None:
+        error = error.reason
+    return error
 
 
 class RequestsConnector(Connector):

@@ -19,17 +19,54 @@ from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Callable, Optional, Union
 
-from .arguments import NotGiven, check_last_event_id, check_size, check_timeout
-from .connection import PoolManager, make_connector
+from ._arguments import NotGiven, check_last_event_id, check_size, check_timeout
+from ._http.message import NO_JSON, HeadersOrFunction, RequestOptions, UrlOrFunction
+from ._http.transport import PoolManager, make_connector
 from .connector import Connection, Connector
 from .errors import ConnectionLost, EventSourceError, EventTooLarge, StreamEnded, chain_of
 from .events import CommentEvent, ErrorEvent, LifecycleEvent, MessageEvent, OpenEvent, ReadyState
-from .http_request import NO_JSON, HeadersOrFunction, RequestOptions, UrlOrFunction
 from .parser import DEFAULT_MAX_EVENT_SIZE, EventStreamParser
 from .reconnect import ReconnectPolicy
-from .wake import WakeEvent
 
 __all__ = ["EventSource"]
+
+
+class WakeEvent(threading.Event):
+    """A `threading.Event` for one waiting thread, safe against signal handlers at any moment.
+
+    The standard one is made of a lock and a list of waiters. A handler that sets it locks
+    up for ever if it comes while its own thread holds that lock, and with a lock that can be
+    taken twice, it is overlooked if it comes between the look at the flag and the wait.
+    Here the event *is* a lock, held while the event is not set, and each step is atomic.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._gate = threading.Lock()
+        self._gate.acquire()
+
+    def is_set(self) -> bool:
+        """See `threading.Event`."""
+        return not self._gate.locked()
+
+    def set(self) -> None:
+        """See `threading.Event`."""
+        try:
+            self._gate.release()
+        except RuntimeError:
+            pass  # it is set already
+
+    def clear(self) -> None:
+        """See `threading.Event`."""
+        self._gate.acquire(blocking=False)
+
+    def wait(self, timeout: Optional[float] = None) -> bool:
+        """See `threading.Event`."""
+        if not self._gate.acquire(timeout=-1 if timeout is None else min(max(timeout, 0.0), threading.TIMEOUT_MAX)):
+            return False
+        self.set()
+        return True
+
 
 _log = logging.getLogger("sse_client")
 

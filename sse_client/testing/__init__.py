@@ -16,11 +16,10 @@ from __future__ import annotations
 
 from .encoding import encode_event
 from .exchange import Exchange, Handler
-from .request import RecordedRequest, RequestHeaders
+from .http import ExchangeEnded, RecordedRequest, RequestHeaders
 from .script import Script, Stage, Step, comment, drop, event, hold, pause, raw, reset, retry, signal, wait_for
 from .scripted import ScriptedConnector
 from .server import EventStreamServer
-from .wire import ExchangeEnded
 
 __all__ = [
     "EventStreamServer",

@@ -12,9 +12,8 @@ from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Callable, Literal, Optional, Union, cast
 
-from .request import RecordedRequest
+from .http import ExchangeEnded, RecordedRequest, Wire
 from .script import Script, Stage, as_steps
-from .wire import ExchangeEnded, Wire
 
 __all__ = ["BodyEncoder", "Encoding", "Exchange", "Framing", "Handler", "HeaderFields", "check_framing", "header_pairs"]
 

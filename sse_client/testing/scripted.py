@@ -8,10 +8,10 @@ from collections import deque
 from collections.abc import Mapping
 from typing import NamedTuple, Optional
 
+from sse_client._http.message import MAX_REJECTED_BODY, joined_headers, retry_after, why_rejected
 from sse_client.connector import Connection, Connector, ResponseHead
 from sse_client.errors import ConnectionFailed, ConnectionLost, EventSourceError, ResponseRejected
-from sse_client.http_response import MAX_REJECTED_BODY, joined_headers, retry_after, why_rejected
-from sse_client.wake import WakeEvent
+from sse_client.source import WakeEvent
 
 from .exchange import HeaderFields, header_pairs
 from .script import Script, Stage, Step, as_steps

@@ -11,19 +11,118 @@ import ssl
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import Optional, Union
 
 from sse_client.events import MessageEvent
 
-from .exchange import Encoding, Exchange, Framing, Handler, HeaderFields, header_pairs
-from .replies import log_reply, plain_reply, silent_reply, stream_reply
-from .request import BadRequest, RecordedRequest, read_request
-from .script import Script
-from .wire import ExchangeEnded, Wire
+from .encoding import encode_message, encode_retry
+from .exchange import BodyEncoder, Encoding, Exchange, Framing, Handler, HeaderFields, check_framing, header_pairs
+from .http import BadRequest, ExchangeEnded, RecordedRequest, Wire, read_request
+from .script import Script, Step, as_steps, raw
 
-__all__ = ["EventStreamServer"]
+__all__ = ["EventStreamServer", "log_reply", "plain_reply", "silent_reply", "stream_reply"]
+
+
+def stream_reply(
+    script: Iterable[Script],
+    *,
+    status: int = 200,
+    headers: HeaderFields = (),
+    content_type: Optional[str] = "text/event-stream",
+    framing: Framing = "chunked",
+    encoding: Optional[Encoding] = None,
+    cut_after: Optional[int] = None,
+    keep_alive: bool = True,
+) -> Handler:
+    """Return a handler that plays ``script`` after the head."""
+    steps = as_steps(script)
+    pairs = header_pairs(headers)
+    check_framing(framing)
+    length = _length(steps if framing == "length" else (), encoding, cut=cut_after is not None)
+
+    def reply(exchange: Exchange) -> None:
+        exchange.send_head(
+            status,
+            pairs,
+            content_type=content_type,
+            framing=framing,
+            content_length=length if framing == "length" else None,
+            encoding=encoding,
+            cut_after=cut_after,
+            keep_alive=keep_alive,
+        )
+        for step in steps:
+            step.play(exchange)
+
+    return reply
+
+
+def plain_reply(status: int, body: bytes = b"", headers: HeaderFields = ()) -> Handler:
+    """Return a handler that sends a whole response."""
+    pairs = header_pairs(headers)
+
+    def reply(exchange: Exchange) -> None:
+        exchange.respond(status, body, pairs)
+
+    return reply
+
+
+def silent_reply(exchange: Exchange) -> None:
+    """Never answer."""
+    exchange.hold()
+
+
+def log_reply(
+    events: Union[int, Iterable[MessageEvent]],
+    *,
+    cuts: Iterable[Optional[int]] = (),
+    retry: Optional[float] = None,
+    framing: Framing = "chunked",
+    encoding: Optional[Encoding] = None,
+) -> Handler:
+    """Return a handler that serves a log; see `EventStreamServer.serve_log`."""
+    check_framing(framing)
+    BodyEncoder(encoding)  # refuses an unknown one here, and not when the first client comes
+    log = (
+        [MessageEvent(data=str(n), last_event_id=str(n)) for n in range(1, events + 1)]
+        if isinstance(events, int)
+        else list(events)
+    )
+    steps: Sequence[Step] = [raw(encode_message(event)) for event in log]
+    opening: Sequence[Step] = [] if retry is None else [raw(encode_retry(retry))]
+    following = {event.last_event_id: position for position, event in enumerate(log, start=1)}
+    if len(following) < len(log) or "" in following:
+        raise ValueError("events must each have a last_event_id of its own, so that a client can name the one it has")
+    following[""] = 0
+    remaining_cuts: Iterator[Optional[int]] = iter(cuts)
+    lock = threading.Lock()  # a generator of cuts cannot be asked by two threads at once
+
+    def reply(exchange: Exchange) -> None:
+        last_event_id = exchange.request.headers.get("Last-Event-ID", "")
+        if last_event_id not in following:
+            with contextlib.suppress(ExchangeEnded):  # the client may leave at the sight of the status
+                exchange.respond(400, b"no such event in the log")
+            raise AssertionError(f"a client asked for what follows event {last_event_id!r}, which is not in the log")
+        position = following[last_event_id]
+        if position == len(log):
+            exchange.respond(204)
+            return
+        with lock:
+            cut_after = next(remaining_cuts, None)
+        script = [*opening, *steps[position:]]
+        stream_reply(script, framing=framing, encoding=encoding, cut_after=cut_after)(exchange)
+
+    return reply
+
+
+def _length(steps: Sequence[Step], encoding: Optional[Encoding], *, cut: bool) -> int:
+    encoder = BodyEncoder(encoding)
+    length = sum(len(encoder.encode(step.payload)) for step in steps if step.payload) + len(encoder.finish())
+    # A body that breaks off must be short of its length even if the break is at the end of the script.
+    return length + (cut or any(step.last for step in steps))
+
 
 _LIMIT_OF_CLOSE = 10.0  # seconds that all threads together get to end
 

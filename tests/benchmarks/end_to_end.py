@@ -16,18 +16,7 @@ from sse_client.testing import ScriptedConnector, raw
 from tests.conformance.shapes import KIB, cut, ticks
 
 from .peers import CLIENTS, MISSING
-from .report import (
-    Report,
-    TooSlow,
-    interleaved,
-    median,
-    microseconds,
-    percent,
-    ratio,
-    run_alone,
-    spread,
-    time_limit,
-)
+from .report import Report, TooSlow, interleaved, median, microseconds, percent, ratio, run_alone, spread, time_limit
 from .server import server
 
 EVENTS = 20_000

@@ -19,7 +19,7 @@ from .server import server
 LISTENERS = 200
 QUIET = 3.0  # seconds
 IMPORTS = ("urllib3", "sse_client", "requests", "ld_eventsource", "httpx_sse", "sseclient", "requests_sse")
-NOT_IMPORTED = ("requests", "sse_client.cli", "sse_client.testing", "sse_client.requests_bridge")
+NOT_IMPORTED = ("requests", "sse_client.cli.main", "sse_client.testing", "sse_client.requests_bridge")
 
 _TIME_IMPORT = "import time; start = time.process_time(); import {}; print(time.process_time() - start)"
 

@@ -9,8 +9,8 @@ import re
 
 import pytest
 
-from sse_client.demo import run_demo
-from sse_client.terminal import Terminal
+from sse_client.cli.demo import run_demo
+from sse_client.cli.terminal import Terminal
 from sse_client.testing import Exchange, event, hold
 
 from .command import command, environment, run, run_on_terminal
@@ -89,7 +89,7 @@ def test_a_demo_that_loses_an_event_admits_it(monkeypatch: pytest.MonkeyPatch) -
             data = [json.dumps({"number": n, "symbol": "BIRCH", "text": "x"}) for n in (1, 3, 3)]
             exchange.run(*(event(text, type="news") for text in data), hold())
 
-    monkeypatch.setattr("sse_client.demo.Market", Forgetful)
+    monkeypatch.setattr("sse_client.cli.demo.Market", Forgetful)
     stream = io.StringIO()
     assert run_demo(0.5, Terminal(stream)) == 1
     assert stream.getvalue().splitlines()[-1] == "✗ events 3, reconnections 0, lost 1, repeated 1"
@@ -108,7 +108,7 @@ def test_ctrl_c_while_a_line_is_printed_ends_the_demo_too(monkeypatch: pytest.Mo
     def struck(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("sse_client.demo.View.show", struck)
+    monkeypatch.setattr("sse_client.cli.demo.View.show", struck)
     stream = io.StringIO()
     assert run_demo(60.0, Terminal(stream)) == 1  # nothing came, so nothing is shown
     assert stream.getvalue().splitlines()[-1] == "✗ events 0, reconnections 0, lost 0, repeated 0"

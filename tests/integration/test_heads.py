@@ -5,8 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from sse_client.chunked import DrainingResponse
-from sse_client.heads import HeadCutOff
+from sse_client._http.raw_response import DrainingResponse, HeadCutOff
 
 FINAL = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 0\r\n\r\n"
 

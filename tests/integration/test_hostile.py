@@ -23,7 +23,7 @@ from sse_client import (
     ReconnectPolicy,
     ResponseRejected,
 )
-from sse_client.chunked import DrainingResponse
+from sse_client._http.raw_response import DrainingResponse
 from sse_client.testing import EventStreamServer, Exchange, ExchangeEnded, drop, event, hold, raw
 
 from .support import AT_ONCE, LATER, TIMEOUT, Follower, assert_nothing_raised, child, data_of

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from sse_client.interrupt import Interrupter
+from sse_client._http.interrupt import Interrupter
 
 LIMIT = 10.0
 

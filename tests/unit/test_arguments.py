@@ -5,7 +5,7 @@ from typing import Any, Callable
 
 import pytest
 
-from sse_client.arguments import (
+from sse_client._arguments import (
     NotGiven,
     check_count,
     check_flag,

@@ -9,8 +9,7 @@ from typing import Optional
 
 import pytest
 
-from sse_client.chunked import DrainingResponse
-from sse_client.heads import BUFFER_SIZE
+from sse_client._http.raw_response import BUFFER_SIZE, DrainingResponse
 
 HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 TIMEOUT = 10.0

@@ -17,8 +17,8 @@ from sse_client import (
     ReconnectPolicy,
     ResponseRejected,
 )
-from sse_client.cli import follow, json_line, main
-from sse_client.terminal import Terminal
+from sse_client.cli.main import follow, json_line, main
+from sse_client.cli.terminal import Terminal
 from sse_client.testing import ScriptedConnector, comment, drop, event, hold
 
 EXACT = ReconnectPolicy(jitter=0.0)
@@ -152,7 +152,7 @@ class Scripted:
 def scripted(monkeypatch: pytest.MonkeyPatch) -> Scripted:
     """The command follows a script instead of a URL."""
     script = Scripted()
-    monkeypatch.setattr("sse_client.cli.EventSource", script)
+    monkeypatch.setattr("sse_client.cli.main.EventSource", script)
     return script
 
 
@@ -269,7 +269,7 @@ def test_the_demo_is_started_for_as_long_as_asked(monkeypatch: pytest.MonkeyPatc
         calls.append(seconds)
         return 1
 
-    monkeypatch.setattr("sse_client.cli.run_demo", run_demo)
+    monkeypatch.setattr("sse_client.cli.main.run_demo", run_demo)
     assert main(["--demo"]) == 1
     assert main(["--demo", "--seconds", "2.5", "--no-color", "-v"]) == 1
     assert calls == [10.0, 2.5]

@@ -7,9 +7,9 @@ import pytest
 import urllib3
 
 from sse_client import ConnectionFailed, EventSource
-from sse_client.connection import Timeouts, Urllib3Connector
-from sse_client.http_request import RequestOptions
-from sse_client.proxies import check_proxy
+from sse_client._http.message import RequestOptions
+from sse_client._http.proxies import check_proxy
+from sse_client._http.transport import Timeouts, Urllib3Connector
 
 TIMEOUTS = Timeouts(None, None, None)
 

@@ -7,7 +7,7 @@ from http.cookiejar import CookieJar
 
 import pytest
 
-from sse_client.cookies import Cookies
+from sse_client._http.cookies import Cookies
 
 URL = "http://example.test/builds/stream"
 

@@ -7,8 +7,8 @@ import json
 from typing import Any
 
 from sse_client import CommentEvent, ConnectionFailed, ConnectionLost, ErrorEvent, EventSource, MessageEvent, OpenEvent
-from sse_client.demo import View
-from sse_client.terminal import Terminal
+from sse_client.cli.demo import View
+from sse_client.cli.terminal import Terminal
 from sse_client.testing import ScriptedConnector, drop, event, raw, retry
 
 

@@ -5,11 +5,10 @@ from typing import Any, Union
 
 import pytest
 
+from sse_client._http.attempt import Answer, Exchange
+from sse_client._http.message import MAX_REJECTED_BODY, Request, RequestOptions
 from sse_client.connector import ResponseHead
 from sse_client.errors import ConnectionLost, ResponseRejected
-from sse_client.exchange import Answer, Exchange
-from sse_client.http_request import Request, RequestOptions
-from sse_client.http_response import MAX_REJECTED_BODY
 
 URL = "http://example.com/builds"
 STREAM = {"content-type": "text/event-stream"}
@@ -177,5 +176,5 @@ def test_body_of_a_rejection_is_not_waited_for_long() -> None:
 def test_body_of_a_rejection_stops_at_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
     """A body that keeps dripping is given up at the deadline."""
     clock = iter(range(100))
-    monkeypatch.setattr("sse_client.exchange.time.monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr("sse_client._http.attempt.time.monotonic", lambda: float(next(clock)))
     assert rejected({}, *[b"x"] * 1000).body == b"x" * 4

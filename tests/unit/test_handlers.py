@@ -10,10 +10,10 @@ from typing import Any, Callable, Optional
 
 import pytest
 
+from sse_client._handlers import CloseEvent, HandlerErrorEvent
 from sse_client.dispatch_queue import DispatchQueue
 from sse_client.errors import ConnectionFailed, EventSourceError, StreamEnded
 from sse_client.events import CommentEvent, MessageEvent, OpenEvent, ReadyState
-from sse_client.handlers import CloseEvent, HandlerErrorEvent
 from sse_client.listener import Listener
 from sse_client.source import EventSource
 from sse_client.testing import ScriptedConnector, comment, event, hold, raw, signal, wait_for
@@ -240,7 +240,7 @@ def test_an_exception_in_on_handler_error_is_only_logged(caplog: pytest.LogCaptu
 @pytest.fixture
 def long_grace(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let close() wait long for a running handler, so that a needless wait for one is seen."""
-    monkeypatch.setattr("sse_client.handlers._GRACE", 3 * LIMIT)
+    monkeypatch.setattr("sse_client._handlers._GRACE", 3 * LIMIT)
 
 
 @pytest.mark.usefixtures("long_grace")

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from sse_client.hang_up import stopped_at_hang_up
+from sse_client.cli.terminal import stopped_at_hang_up
 
 TIMEOUT = 10.0
 

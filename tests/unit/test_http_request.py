@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from sse_client.http_request import RedirectRefused, Request, RequestOptions, check_headers
-from sse_client.version import __version__
+from sse_client._http.message import RedirectRefused, Request, RequestOptions, check_headers
+from sse_client._version import __version__
 
 URL = "http://example.com/builds"
 TOKEN = {"Authorization": "Bearer s3cret", "X-API-Key": "s3cret"}

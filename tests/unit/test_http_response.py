@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from sse_client.http_response import is_redirect, joined_headers, retry_after, why_rejected
+from sse_client._http.message import is_redirect, joined_headers, retry_after, why_rejected
 
 STREAM = {"content-type": "text/event-stream"}
 NOW = 1_000_000_000.0  # Sun, 09 Sep 2001 01:46:40 GMT

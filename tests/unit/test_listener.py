@@ -11,10 +11,10 @@ from typing import Any, Callable
 
 import pytest
 
+from sse_client._handlers import CloseEvent, HandlerErrorEvent
 from sse_client.dispatch_queue import DispatchQueue
 from sse_client.errors import ConnectionFailed, ResponseRejected
 from sse_client.events import CommentEvent, ErrorEvent, MessageEvent, OpenEvent, ReadyState
-from sse_client.handlers import CloseEvent, HandlerErrorEvent
 from sse_client.listener import Listener
 from sse_client.reconnect import ReconnectPolicy
 from sse_client.source import EventSource

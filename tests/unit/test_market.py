@@ -9,7 +9,7 @@ from typing import Any, Optional
 import pytest
 
 from sse_client import EventStreamParser
-from sse_client.market import RECONNECTION_TIME, Market, Tick
+from sse_client.cli.demo import RECONNECTION_TIME, Market, Tick
 from sse_client.testing import RequestHeaders, Step
 
 

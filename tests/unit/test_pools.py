@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import urllib3
 
-from sse_client.interrupt import Interrupter
-from sse_client.pools import CurrentAttempt, make_pool
-from sse_client.proxies import Proxy, check_proxy
+from sse_client._http.interrupt import Interrupter
+from sse_client._http.proxies import Proxy, check_proxy
+from sse_client._http.transport import CurrentAttempt, make_pool
 
 URL = "http://stream.test/"
 

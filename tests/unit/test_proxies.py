@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from sse_client.proxies import check_proxy, environment_proxy
+from sse_client._http.proxies import check_proxy, environment_proxy
 
 NAMES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "ftp_proxy", "request_method")
 SECRET = "s3cret"

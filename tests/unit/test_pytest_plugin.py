@@ -16,7 +16,7 @@ pytest_plugins = ["pytester"]
 
 Run = Callable[..., pytest.RunResult]
 
-_MODULE = "sse_client.pytest_plugin"
+_MODULE = "sse_client.testing.pytest_plugin"
 _INSTALLED = any(
     entry_point.group == "pytest11" and entry_point.value == _MODULE
     for distribution in importlib.metadata.distributions()
@@ -100,20 +100,6 @@ def test_a_failed_handler_fails_the_test(run: Run) -> None:
     )
     result.assert_outcomes(passed=1, errors=1)
     result.stdout.fnmatch_lines(["*ZeroDivisionError*"])
-
-
-def test_it_costs_nothing_unless_used(run: Run) -> None:
-    """Where no test asks for the fixture, the testing package is not imported."""
-    run(
-        """
-        import sys
-
-        def test_it():
-            assert "sse_client.pytest_plugin" in sys.modules
-            assert "sse_client.testing" not in sys.modules
-        """,
-        in_process=False,
-    ).assert_outcomes(passed=1)
 
 
 def test_the_fixture_is_listed_with_what_it_is(run: Run) -> None:

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from sse_client.tally import Tally
+from sse_client.cli.demo import Tally
 
 
 def tally_of(*numbers: int) -> Tally:

@@ -8,7 +8,7 @@ from typing import TextIO
 
 import pytest
 
-from sse_client.terminal import Terminal
+from sse_client.cli.terminal import Terminal
 
 PLAIN_ENVIRONMENT = {"TERM": "xterm"}
 

@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sse_client.chunks import iter_events
 from sse_client.events import CommentEvent, MessageEvent
-from sse_client.parser import EventStreamParser
+from sse_client.parser import EventStreamParser, iter_events
 from sse_client.testing.encoding import encode_comment, encode_event, encode_message, encode_retry
 
 text = st.text(st.characters(exclude_categories=["Cs"]))

@@ -14,9 +14,8 @@ from typing import Any, Optional
 
 import pytest
 
-from sse_client.chunks import iter_events
 from sse_client.events import MessageEvent
-from sse_client.parser import EventStreamParser
+from sse_client.parser import EventStreamParser, iter_events
 from sse_client.testing import (
     EventStreamServer,
     comment,
@@ -29,8 +28,8 @@ from sse_client.testing import (
     signal,
     wait_for,
 )
-from sse_client.testing.replies import log_reply
-from sse_client.testing.wire import ExchangeEnded
+from sse_client.testing.http import ExchangeEnded
+from sse_client.testing.server import log_reply
 
 FRAMINGS = ["chunked", "close", "length"]
 ENCODINGS = [None, "gzip", "deflate"]

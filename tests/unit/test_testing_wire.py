@@ -13,7 +13,7 @@ import pytest
 import trustme
 
 from sse_client.testing import EventStreamServer, drop, event
-from sse_client.testing.wire import ExchangeEnded, Wire
+from sse_client.testing.http import ExchangeEnded, Wire
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ import pytest
 import urllib3
 from urllib3.exceptions import EmptyPoolError
 
-from sse_client.interrupt import Interrupter
-from sse_client.twins import Interrupted, is_watched, session_twin
+from sse_client._http.interrupt import Interrupter
+from sse_client._http.watched import Interrupted, is_watched, session_twin
 
 TIMEOUT = 10.0
 

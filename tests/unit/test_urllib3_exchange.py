@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from urllib3 import exceptions
 
+from sse_client._http.attempt import Answer
+from sse_client._http.failures import Timeouts, Urllib3Exchange, is_of_a_file, lone_cause, without_connections
+from sse_client._http.interrupt import Interrupter
+from sse_client._http.message import Request, RequestOptions
+from sse_client._http.proxies import Proxy, check_proxy
 from sse_client.errors import CertificateRejected, ConnectionFailed, EventSourceError, ResponseRejected
-from sse_client.exchange import Answer
-from sse_client.http_request import Request, RequestOptions
-from sse_client.interrupt import Interrupter
-from sse_client.proxies import Proxy, check_proxy
-from sse_client.urllib3_exchange import Timeouts, Urllib3Exchange, is_of_a_file, lone_cause, without_connections
 
 POOL: Any = None
 OPTIONS = RequestOptions("http://example.com/")

@@ -4,7 +4,7 @@ import base64
 
 import pytest
 
-from sse_client.urls import check_url, origin_of, split_credentials, without_secrets
+from sse_client._http.url import check_url, origin_of, split_credentials, without_secrets
 
 
 @pytest.mark.parametrize(

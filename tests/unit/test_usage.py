@@ -13,8 +13,8 @@ import pytest
 import trustme
 
 from sse_client import __version__
-from sse_client.cli import main
-from sse_client.usage import make_parser, parse, source_settings
+from sse_client.cli.main import main
+from sse_client.cli.options import make_parser, parse, source_settings
 
 # Wrong usage
 

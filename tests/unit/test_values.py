@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pickle
 
-from sse_client.values import Value
+from sse_client.events import Value
 
 
 class Point(Value):

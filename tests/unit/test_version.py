@@ -3,7 +3,7 @@ from __future__ import annotations
 import re
 
 import sse_client
-from sse_client.version import __version__
+from sse_client._version import __version__
 
 
 def test_version() -> None:

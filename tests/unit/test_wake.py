@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from sse_client.wake import WakeEvent
+from sse_client.source import WakeEvent
 
 
 def test_is_an_event() -> None:

@@ -16,8 +16,7 @@ import threading
 from collections.abc import Mapping
 from typing import Any, Callable, Optional, TypeVar, Union, overload
 
-from .events import CommentEvent, ErrorEvent, LifecycleEvent, MessageEvent, OpenEvent
-from .values import Value
+from .events import CommentEvent, ErrorEvent, LifecycleEvent, MessageEvent, OpenEvent, Value
 
 __all__ = ["CloseEvent", "HandlerErrorEvent"]
 

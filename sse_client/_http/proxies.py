@@ -11,10 +11,9 @@ import ipaddress
 from typing import Optional
 from urllib.parse import unquote, urlsplit
 
-from .urls import split_credentials
-from .values import Value
+from sse_client.events import Value
 
-__all__: list[str] = []
+from .url import split_credentials
 
 _SCHEMES = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
 

@@ -7,12 +7,16 @@ server must not get one there. A pipe gets the text unchanged, as UTF-8.
 
 from __future__ import annotations
 
+import errno
 import io
 import os
-from collections.abc import Mapping
-from typing import Optional, TextIO
-
-__all__: list[str] = []
+import select
+import stat
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Callable, Optional, TextIO
 
 _STYLES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
 
@@ -104,3 +108,52 @@ class Terminal:
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, self._stream.fileno())
             os.close(nowhere)
+
+
+@contextmanager
+def stopped_at_hang_up(descriptor: Optional[int], stop: Callable[[], object]) -> Iterator[None]:
+    """Within the block, call ``stop`` as soon as nobody reads a pipe any more; then the end of the block raises.
+
+    Of sockets, only those on Linux are watched: elsewhere one whose other end has merely
+    finished sending looks the same. What is neither a pipe nor a socket is not watched.
+
+    Args:
+        descriptor: The end of the pipe that is written to, open for as long as the block is; None for none.
+        stop: Called once at most, in a thread of its own. It must not block or raise.
+
+    Raises:
+        BrokenPipeError: Nobody reads the pipe any more, and the block itself has raised nothing.
+    """
+    if descriptor is None or not _is_watchable(descriptor):
+        yield
+        return
+    hung_up = threading.Event()
+    block, end_of_block = os.pipe()
+    watcher = threading.Thread(
+        target=_watch, args=(descriptor, block, hung_up, stop), name="sse-client-hang-up", daemon=True
+    )
+    watcher.start()
+    try:
+        yield
+    finally:
+        os.close(end_of_block)
+        watcher.join()
+        os.close(block)
+    if hung_up.is_set():
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+
+
+def _is_watchable(descriptor: int) -> bool:
+    mode = os.fstat(descriptor).st_mode
+    return hasattr(select, "poll") and (stat.S_ISFIFO(mode) or (stat.S_ISSOCK(mode) and sys.platform == "linux"))
+
+
+def _watch(descriptor: int, block: int, hung_up: threading.Event, stop: Callable[[], object]) -> None:
+    gone = select.POLLERR | select.POLLHUP
+    poll = select.poll()
+    # POLLRDBAND never comes, but macOS and illumos do not watch a pipe's writing end for nothing.
+    poll.register(descriptor, gone | select.POLLRDBAND)
+    poll.register(block, gone)
+    if dict(poll.poll()).get(descriptor, 0) & gone:
+        hung_up.set()
+        stop()

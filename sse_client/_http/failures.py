@@ -16,15 +16,20 @@ from typing import NamedTuple, Optional
 import urllib3
 from urllib3 import exceptions as urllib3_errors
 
-from .errors import CertificateRejected, ConnectionFailed, ConnectionLost, EventSourceError, ResponseRejected, chain_of
-from .exchange import Exchange
-from .heads import HeadCutOff
-from .http_request import RequestOptions
-from .http_response import status_text
-from .interrupt import Interrupter
-from .proxies import Proxy
+from sse_client.errors import (
+    CertificateRejected,
+    ConnectionFailed,
+    ConnectionLost,
+    EventSourceError,
+    ResponseRejected,
+    chain_of,
+)
 
-__all__: list[str] = []
+from .attempt import Exchange
+from .interrupt import Interrupter
+from .message import RequestOptions, status_text
+from .proxies import Proxy
+from .raw_response import HeadCutOff
 
 FOREIGN_ERRORS = (urllib3_errors.HTTPError, http.client.HTTPException, OSError, ValueError)
 

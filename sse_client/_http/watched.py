@@ -29,11 +29,8 @@ from typing import Any, Optional
 
 from urllib3.exceptions import EmptyPoolError
 
-from .chunked import DrainingResponse
-from .interrupt import Interrupter
-from .pools import connect
-
-__all__: list[str] = []
+from .interrupt import Interrupter, connect
+from .raw_response import DrainingResponse
 
 _LENT = ("_new_conn", "request", "getresponse", "response_class")
 _SLICE = 0.05  # seconds

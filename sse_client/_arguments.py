@@ -11,8 +11,6 @@ import math
 from collections.abc import Iterable
 from typing import Optional
 
-__all__: list[str] = []
-
 _BREAKS_A_HEADER = "\r\n\0"
 
 

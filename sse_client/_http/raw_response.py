@@ -13,8 +13,6 @@ import http.client
 import io
 from typing import Any
 
-__all__: list[str] = []
-
 BUFFER_SIZE = 64 * 1024
 _MOST_INTERIM_RESPONSES = 20
 
@@ -64,3 +62,47 @@ class _LineFile(io.BufferedReader):
     def readline(self, size: Any = -1) -> bytes:
         self.last_line = line = super().readline(size)
         return line
+
+
+class DrainingResponse(WholeHeadResponse):
+    """The ``response_class`` for http.client's connections and, so, for urllib3's."""
+
+    def read1(self, n: int = -1) -> bytes:
+        """Wait for at least one byte and return what has arrived, ``n`` bytes at the most."""
+        between_chunks = self.chunked and not self.chunk_left and self._method != "HEAD"  # type: ignore[attr-defined]
+        if between_chunks and self.fp is not None and (n < 0 or n >= BUFFER_SIZE):
+            chunks = self._take_whole_chunks()
+            if chunks:
+                return chunks
+        return super().read1(n)
+
+    def _take_whole_chunks(self) -> bytes:
+        buffered = self.fp.peek()  # waits only if the buffer is empty, and then for one byte
+        chunks = []
+        taken = 0
+        # http.client leaves the line ending behind a chunk to the next read; so it is here.
+        start = 2 if self.chunk_left == 0 else 0
+        while True:
+            line_end = buffered.find(b"\r\n", start)
+            if line_end < 0:
+                break
+            data = line_end + 2
+            try:
+                end = data + int(buffered[start:line_end], 16)
+            except ValueError:
+                break
+            if end <= data or buffered[end : end + 2] != b"\r\n":
+                break
+            chunks.append(buffered[data:end])
+            taken = start = end + 2
+        if chunks:
+            self.fp.read(taken)
+            self.chunk_left = None  # http.client's sign for "before the size of a chunk"
+        return b"".join(chunks)
+
+    def _read_next_chunk_size(self) -> int:
+        # http.client would take all that follows for the data of a chunk of negative size.
+        size: int = super()._read_next_chunk_size()  # type: ignore[misc]
+        if size < 0:
+            raise ValueError("the size of a chunk is negative")
+        return size

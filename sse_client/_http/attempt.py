@@ -12,13 +12,20 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from http import HTTPStatus
 
-from .connector import Connection, ResponseHead
-from .errors import ConnectionLost, ResponseRejected
-from .http_request import RedirectRefused, Request, RequestOptions
-from .http_response import MAX_REDIRECTS, MAX_REJECTED_BODY, is_redirect, retry_after, why_rejected
-from .urls import origin_of, without_secrets
+from sse_client.connector import Connection, ResponseHead
+from sse_client.errors import ConnectionLost, ResponseRejected
 
-__all__: list[str] = []
+from .message import (
+    MAX_REDIRECTS,
+    MAX_REJECTED_BODY,
+    RedirectRefused,
+    Request,
+    RequestOptions,
+    is_redirect,
+    retry_after,
+    why_rejected,
+)
+from .url import origin_of, without_secrets
 
 _log = logging.getLogger("sse_client")
 

@@ -14,9 +14,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Optional
 
-from .version import __version__
-
-__all__: list[str] = []
+from sse_client._version import __version__
 
 _DESCRIPTION = """\
 Follow an event stream (Server-Sent Events): print the data of each event to

@@ -16,7 +16,7 @@ import socket
 import threading
 from typing import Any, Optional
 
-__all__: list[str] = []
+from urllib3 import exceptions as urllib3_errors
 
 _IN_PROGRESS = {errno.EINPROGRESS, errno.EWOULDBLOCK, errno.EAGAIN, errno.EINTR, 10035}  # 10035: Windows
 
@@ -112,3 +112,34 @@ class Interrupter:
         self._watched = None
         if handle is not None:
             handle.close()
+
+
+def connect(connection: Any, interrupter: Interrupter) -> socket.socket:
+    """Connect as ``HTTPConnection._new_conn`` does, which shows its socket to nobody until it is connected.
+
+    Raises:
+        urllib3.exceptions.NewConnectionError, ConnectTimeoutError: As that does.
+    """
+    try:
+        found = socket.getaddrinfo(connection._dns_host.strip("[]"), connection.port, 0, socket.SOCK_STREAM)
+    except (socket.gaierror, UnicodeError) as failure:
+        raise urllib3_errors.NameResolutionError(connection.host, connection, failure) from failure  # type: ignore[arg-type]
+    last: Exception = OSError("the host name has no address")
+    for family, kind, protocol, _, address in found:
+        sock = None
+        try:
+            sock = socket.socket(family, kind, protocol)
+            for option in connection.socket_options or ():
+                sock.setsockopt(*option)
+            if connection.source_address:
+                sock.bind(connection.source_address)
+            interrupter.connect(sock, address, connection.timeout)
+        except OSError as failure:
+            if sock is not None:
+                sock.close()
+            last = failure.with_traceback(None)  # whose frame is this one: a cycle
+        else:
+            return sock
+    if isinstance(last, socket.timeout):
+        raise urllib3_errors.ConnectTimeoutError(connection, "timed out") from last
+    raise urllib3_errors.NewConnectionError(connection, str(last)) from last

@@ -11,8 +11,6 @@ import re
 from typing import Optional
 from urllib.parse import SplitResult, unquote_to_bytes, urlsplit
 
-__all__: list[str] = []
-
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _CONTROLS_AND_SPACE = frozenset(map(chr, [*range(0x21), 0x7F]))
 

@@ -13,10 +13,8 @@ from collections.abc import Iterable
 from email.message import Message
 from typing import Any, Optional
 
-from .http_response import unfolded
-from .urls import origin_of
-
-__all__: list[str] = []
+from .message import unfolded
+from .url import origin_of
 
 _MOST_COOKIES = 200
 _LONGEST_COOKIE = 4096  # characters, attributes included; browsers take no more either

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
-__all__: list[str] = []
+from .server import EventStreamServer
 
 
 @pytest.fixture
-def event_stream_server() -> Iterator[Any]:
+def event_stream_server() -> Iterator[EventStreamServer]:
     """A running `sse_client.testing.EventStreamServer`, closed after the test.
 
     The test fails if one of the server's handlers or scripts has failed.
     """
-    from .testing import EventStreamServer  # noqa: PLC0415 - here: pytest loads this module even where no test uses the fixture
-
     with EventStreamServer() as server:
         yield server

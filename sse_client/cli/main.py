@@ -15,15 +15,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Callable, Optional
 
-from .demo import run_demo
-from .errors import ConnectionLost, EventSourceError, ResponseRejected
-from .events import ErrorEvent, MessageEvent, OpenEvent
-from .hang_up import stopped_at_hang_up
-from .source import EventSource
-from .terminal import Terminal
-from .usage import make_parser, parse, source_settings
+from sse_client.errors import ConnectionLost, EventSourceError, ResponseRejected
+from sse_client.events import ErrorEvent, MessageEvent, OpenEvent
+from sse_client.source import EventSource
 
-__all__: list[str] = []
+from .demo import run_demo
+from .options import make_parser, parse, source_settings
+from .terminal import Terminal, stopped_at_hang_up
 
 _INTERRUPTED = 130
 _BEGINNING = 300  # how many characters of a rejected response's body are shown without -v
