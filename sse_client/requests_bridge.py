@@ -55,10 +55,10 @@ try:
     from requests import exceptions as requests_errors
     from requests.cookies import RequestsCookieJar
     from requests.structures import CaseInsensitiveDict
-except ImportError as error:
+except ImportError as _error:  # without the underscore, a public name of this module
     raise ImportError(
         "RequestsConnector needs one package more: pip install 'requests>=2.32.2'", name="requests"
-    ) from error
+    ) from _error
 
 __all__ = ["RequestsConnector"]
 
