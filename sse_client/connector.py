@@ -1,9 +1,10 @@
-"""What an `EventSource` asks of whatever brings it bytes.
+"""What an `EventSource` asks of whatever brings it bytes, or events.
 
 `EventSource` knows nothing of HTTP. It asks a `Connector` for one `Connection` after the
-other; each is one attempt, opened once, read to its end and released. The package brings
-connectors over urllib3, over a ``requests.Session`` and over a script; yours can be the
-next.
+other; each is one attempt, opened once, read to its end and released. What a connection
+reads is the bytes of an event stream, which the source parses, or events, where what
+arrives is made of messages and not of bytes. The package brings connectors over urllib3,
+over a ``requests.Session``, over a WebSocket and over a script; yours can be the next.
 
 Rules of this file: two abstract classes and the value between them. Of a connection, the
 *reading thread* calls everything but `Connection.interrupt`, which is for other threads:
@@ -15,8 +16,9 @@ from __future__ import annotations
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from typing import Union
 
-from .events import Value
+from .events import MessageEvent, Value
 
 __all__ = ["Connection", "Connector", "ResponseHead"]
 
@@ -28,8 +30,8 @@ class ResponseHead(Value):
         url: Where the response came from, after redirects; without user name, password,
             query and fragment.
         origin: Scheme, host and port of that address, as the standard writes an origin.
-        status: 200, or 204 for "stop, and do not come back". Anything else has been
-            raised as a `ResponseRejected`.
+        status: 200 (101 from a WebSocket), or 204 for "stop, and do not come back".
+            Anything else has been raised as a `ResponseRejected`.
         headers: The headers, names in lower case; repeated fields joined with ``", "``.
             Left out of ``repr()``, since they may hold cookies.
     """
@@ -56,7 +58,7 @@ class ResponseHead(Value):
 
 
 class Connection(ABC):
-    """One attempt to reach an event stream, and the bytes of it."""
+    """One attempt to reach an event stream, and what arrives over it."""
 
     @abstractmethod
     def open(self, last_event_id: str) -> ResponseHead:
@@ -70,10 +72,13 @@ class Connection(ABC):
         """
 
     @abstractmethod
-    def read(self) -> bytes:
-        """Wait for at least one byte and return what has arrived; ``b""`` at the clean end.
+    def read(self) -> Union[bytes, list[MessageEvent]]:
+        """Wait for something, and return what has arrived: bytes of the stream, or events. Empty at the clean end.
 
-        Never waits for more once there is something to return.
+        Never waits for more once there is something to return. Bytes may be cut anywhere.
+        Events are handed over as they are: each has the last event ID of the stream at
+        this event (that of `open`, if it brings none), and the connection bounds their
+        size, since ``max_event_size`` is the parser's.
 
         Raises:
             ConnectionLost: The stream broke.

@@ -201,6 +201,11 @@ class EventSource:
         self._connection: Optional[Connection] = None
 
     @property
+    def connector(self) -> Connector:
+        """Where the connections come from: the `Connector` that was given, or the one for the URL and its options."""
+        return self._connector
+
+    @property
     def last_event_id(self) -> str:
         """The last event ID: that of the event handed over last, or of a later block that only set the ID."""
         return self._last_event_id
@@ -375,10 +380,14 @@ class EventSource:
         comments = CommentEvent in wanted
         feed: Any = parser.feed_with_comments if comments else parser.feed
         while not self._woken.is_set():
-            chunk = connection.read()
-            if not chunk:
+            arrived = connection.read()
+            if not arrived:
                 break
-            events = feed(chunk)
+            if isinstance(arrived, list):
+                events, last_event_id = arrived, arrived[-1].last_event_id
+            else:
+                events = feed(arrived)
+                last_event_id = parser.last_event_id
             if parser.reconnection_time is not None:
                 self._reconnection_time = parser.reconnection_time
             for event in events:
@@ -388,7 +397,7 @@ class EventSource:
                     self._attempt = 0
                     self._last_event_id = event.last_event_id
                 yield event
-            self._last_event_id = parser.last_event_id
+            self._last_event_id = last_event_id
             if parser.error is not None:
                 raise EventTooLarge(url=head.url, limit=parser.error.limit)
         is_last = self._policy is None or (self._policy.until_open and not self._reconnect_asked)

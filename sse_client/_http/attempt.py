@@ -61,6 +61,10 @@ class Exchange(Connection):
         """
 
     @abstractmethod
+    def read(self) -> bytes:
+        """See `Connection.read`: the bytes of the body."""
+
+    @abstractmethod
     def _discard(self) -> None:
         """Give the last response back unread; another request follows."""
 

@@ -53,6 +53,33 @@ def test_a_connector_of_ones_own() -> None:
         ]
 
 
+class MessageConnection(CountingConnection):
+    """Hands over events in place of bytes."""
+
+    def read(self) -> list[MessageEvent]:  # type: ignore[override]
+        names = self.chunks.pop(0).decode() if self.chunks else ""
+        return [MessageEvent("letter", name, f"id-{name}") for name in names]
+
+
+def test_a_connection_that_hands_over_events() -> None:
+    """Events that a connection hands over come out as they are, and the last event ID moves with each."""
+    connector = CountingConnector(b"ab", b"c")
+    connector.connection = lambda: MessageConnection(connector.chunks)  # type: ignore[method-assign]
+    with EventSource(connector, reconnect=None) as source:
+        seen = [(event, source.last_event_id) for event in source]
+    assert seen == [(MessageEvent("letter", name, f"id-{name}"), f"id-{name}") for name in "abc"]
+    assert source.last_event_id == "id-c"
+
+
+def test_the_connector_of_a_source() -> None:
+    """A source shows its connector, the one that it was given or the one that it made for its URL."""
+    connector = CountingConnector()
+    assert EventSource(connector).connector is connector
+    made = EventSource("http://127.0.0.1:1/", method="POST").connector
+    assert isinstance(made, Connector)
+    assert not made.is_repeatable
+
+
 def test_wait_ends_when_woken() -> None:
     """The default wait ends at once when it is woken."""
     woken = threading.Event()
