@@ -19,6 +19,15 @@ from .integration.support import open_descriptors
 _GRACE = 5.0  # seconds that what is ending anyway gets to end
 
 
+def pytest_configure() -> None:
+    """Let Ctrl-C through, to the children that tests start too.
+
+    A shell without job control starts a background command with SIGINT ignored, and children inherit that.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @pytest.fixture(autouse=True)
 def nothing_left_behind() -> Iterator[None]:
     """Fail a test that leaves a thread, a socket or any other descriptor behind."""
