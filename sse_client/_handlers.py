@@ -14,9 +14,10 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Callable, Optional, TypeVar, Union, overload
 
-from .events import CommentEvent, ErrorEvent, LifecycleEvent, MessageEvent, OpenEvent, Value
+from .events import CommentEvent, ErrorEvent, LifecycleEvent, MessageEvent, OpenEvent
 
 __all__ = ["CloseEvent", "HandlerErrorEvent"]
 
@@ -36,7 +37,8 @@ _OnClose = TypeVar("_OnClose", bound="Callable[[CloseEvent], object]")
 _OnHandlerError = TypeVar("_OnHandlerError", bound="Callable[[HandlerErrorEvent], object]")
 
 
-class CloseEvent(Value):
+@dataclass(frozen=True)
+class CloseEvent:
     """The stream has ended for good, without the listener having been closed.
 
     Attributes:
@@ -44,16 +46,11 @@ class CloseEvent(Value):
             (status 204), or a source that does not reconnect came to the end of its stream.
     """
 
-    __slots__ = ("error",)
-    __match_args__ = ("error",)
-
     error: Optional[BaseException]
 
-    def __init__(self, error: Optional[BaseException]) -> None:
-        self.error = error
 
-
-class HandlerErrorEvent(Value):
+@dataclass(frozen=True)
+class HandlerErrorEvent:
     """A handler has raised an exception.
 
     Attributes:
@@ -62,19 +59,9 @@ class HandlerErrorEvent(Value):
         handler: The handler.
     """
 
-    __slots__ = ("error", "event", "handler")
-    __match_args__ = ("error", "event", "handler")
-
     error: Exception
     event: Union[LifecycleEvent, CloseEvent]
     handler: Callable[..., object]
-
-    def __init__(
-        self, error: Exception, event: Union[LifecycleEvent, CloseEvent], handler: Callable[..., object]
-    ) -> None:
-        self.error = error
-        self.event = event
-        self.handler = handler
 
 
 class Handlers:

@@ -16,14 +16,16 @@ from __future__ import annotations
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Union
 
-from .events import MessageEvent, Value
+from .events import MessageEvent
 
 __all__ = ["Connection", "Connector", "ResponseHead"]
 
 
-class ResponseHead(Value):
+@dataclass(frozen=True)
+class ResponseHead:
     """What is known of a response before its body is read.
 
     Attributes:
@@ -36,25 +38,10 @@ class ResponseHead(Value):
             Left out of ``repr()``, since they may hold cookies.
     """
 
-    __slots__ = ("url", "origin", "status", "headers")
-    __match_args__ = ("url", "origin", "status", "headers")
-
     url: str
     origin: str
     status: int
-    headers: Mapping[str, str]
-
-    def __init__(self, url: str, origin: str, status: int, headers: Mapping[str, str]) -> None:
-        self.url = url
-        self.origin = origin
-        self.status = status
-        self.headers = headers
-
-    def __hash__(self) -> int:
-        return hash((self.url, self.origin, self.status))
-
-    def __repr__(self) -> str:
-        return f"ResponseHead(url={self.url!r}, origin={self.origin!r}, status={self.status})"
+    headers: Mapping[str, str] = field(repr=False, hash=False)
 
 
 class Connection(ABC):

@@ -25,6 +25,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from http import HTTPStatus
 from typing import Any, Optional
 
 __all__ = [
@@ -38,6 +39,12 @@ __all__ = [
 ]
 
 
+_TIMED_OUT = {
+    "connect_timeout": "connecting timed out",
+    "response_timeout": "no answer in time",
+    "idle_timeout": "nothing arrived for a while",
+}
+
 _CHARSET = r";\s*charset\s*=\s*[\"']?([^\s\"';,]+)"
 
 
@@ -47,15 +54,26 @@ class EventSourceError(Exception):
     Attributes:
         url: The address concerned, without user name, password, query and fragment.
         reason: What happened, as a phrase without the address.
+        parameter: The name of the setting whose limit was reached, such as
+            ``"idle_timeout"`` or ``"max_event_size"``; None if it was something else.
     """
+
+    _SUMMARY = "the stream failed"
 
     url: str
     reason: str
+    parameter: Optional[str]
 
-    def __init__(self, reason: str, *, url: str) -> None:
+    def __init__(self, reason: str, *, url: str, parameter: Optional[str] = None) -> None:
         super().__init__(reason)
         self.url = url
         self.reason = reason
+        self.parameter = parameter
+
+    @property
+    def summary(self) -> str:
+        """What happened in a few words, for a status bar: neither address nor details."""
+        return _TIMED_OUT.get(self.parameter or "", self._SUMMARY)
 
     def __str__(self) -> str:
         return f"{self.reason} ({self.url})" if self.url else self.reason
@@ -81,16 +99,22 @@ def _bare(error_class: type[EventSourceError], args: tuple[Any, ...]) -> EventSo
 class ConnectionFailed(EventSourceError):
     """No response arrived: the name was not found, or the server refused, broke off or kept silent.
 
-    Retried, unless there is no reconnecting or its attempts are used up.
+    Retried, unless there is no reconnecting or its attempts are used up. Its ``parameter``
+    is the time-out that was up, if one was: ``"connect_timeout"``, ``"response_timeout"``, or
+    ``"idle_timeout"`` for a server that has the request and says nothing.
     """
+
+    _SUMMARY = "cannot connect"
 
 
 class ConnectionLost(EventSourceError):
     """A stream that was open broke: reset, cut off, garbled, or silent for ``idle_timeout``.
 
     Retried, unless there is no reconnecting (any more: `ReconnectPolicy.until_open`) or its
-    attempts are used up.
+    attempts are used up. Its ``parameter`` is ``"idle_timeout"`` if the stream was silent.
     """
+
+    _SUMMARY = "connection lost"
 
 
 class StreamEnded(ConnectionLost):
@@ -100,12 +124,16 @@ class StreamEnded(ConnectionLost):
     as a value; raised only when the attempts of the reconnect policy are used up.
     """
 
+    _SUMMARY = "the server ended the stream"
+
 
 class CertificateRejected(EventSourceError):
     """The server's certificate is not valid: expired, for another host, or of an unknown authority.
 
     Never retried: it would be the same again, and somebody should look.
     """
+
+    _SUMMARY = "certificate not valid"
 
 
 class ResponseRejected(EventSourceError):
@@ -139,12 +167,23 @@ class ResponseRejected(EventSourceError):
         headers: Mapping[str, str],
         body: bytes = b"",
         retry_after: Optional[float] = None,
+        parameter: Optional[str] = None,
     ) -> None:
-        super().__init__(reason, url=url)
+        super().__init__(reason, url=url, parameter=parameter)
         self.status = status
         self.headers = dict(headers)
         self.body = body
         self.retry_after = retry_after
+
+    @property
+    def summary(self) -> str:
+        """The status with its name, such as "503 Service Unavailable"; after a success, that it is no event stream."""
+        if HTTPStatus.OK <= self.status < HTTPStatus.MULTIPLE_CHOICES:
+            return "not an event stream"
+        try:
+            return f"{self.status} {HTTPStatus(self.status).phrase}"
+        except ValueError:
+            return f"status {self.status}"
 
     @property
     def text(self) -> str:
@@ -173,13 +212,13 @@ class EventTooLarge(EventSourceError):
 
     Attributes:
         limit: The limit that was in force, in bytes.
-        parameter: The name of the parameter that sets it: ``"max_event_size"``.
+        parameter: The name of the setting: ``"max_event_size"``.
     """
 
+    _SUMMARY = "event too large"
+
     limit: int
-    parameter: str
 
     def __init__(self, *, url: str, limit: int, parameter: str = "max_event_size") -> None:
-        super().__init__(f"an event is larger than {parameter}={limit} bytes", url=url)
+        super().__init__(f"an event is larger than {parameter}={limit} bytes", url=url, parameter=parameter)
         self.limit = limit
-        self.parameter = parameter

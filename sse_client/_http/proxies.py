@@ -8,17 +8,17 @@ It is imported when they are first asked for: that takes longer than all of this
 from __future__ import annotations
 
 import ipaddress
+from dataclasses import dataclass, field
 from typing import Optional
 from urllib.parse import unquote, urlsplit
-
-from sse_client.events import Value
 
 from .url import split_credentials
 
 _SCHEMES = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
 
 
-class Proxy(Value):
+@dataclass(frozen=True)
+class Proxy:
     """A proxy, with what it is to be told apart from what may be shown; its ``repr()`` shows the latter.
 
     Attributes:
@@ -28,21 +28,10 @@ class Proxy(Value):
         password: The password for a SOCKS proxy, or None.
     """
 
-    __slots__ = ("url", "authorization", "user", "password")
-
     url: str
-    authorization: Optional[str]
-    user: Optional[str]
-    password: Optional[str]
-
-    def __init__(self, url: str, authorization: Optional[str], user: Optional[str], password: Optional[str]) -> None:
-        self.url = url
-        self.authorization = authorization
-        self.user = user
-        self.password = password
-
-    def __repr__(self) -> str:
-        return f"Proxy(url={self.url!r})"
+    authorization: Optional[str] = field(repr=False)
+    user: Optional[str] = field(repr=False)
+    password: Optional[str] = field(repr=False)
 
     @property
     def is_socks(self) -> bool:

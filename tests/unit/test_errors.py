@@ -24,6 +24,7 @@ EACH = [
     EventSourceError("something", url=URL),
     ConnectionFailed("refused", url=URL),
     ConnectionLost("reset", url=URL),
+    ConnectionLost("silent", url=URL, parameter="idle_timeout"),
     StreamEnded("over", url=URL),
     CertificateRejected("expired", url=URL),
     ResponseRejected("no", url=URL, status=503, headers={"retry-after": "3"}, body=b"later", retry_after=3.0),
@@ -63,6 +64,37 @@ def test_text_of_event_too_large() -> None:
 def test_text_without_a_url() -> None:
     """An error that knows of no URL says what happened, and nothing else."""
     assert str(EventTooLarge(url="", limit=10)) == "an event is larger than max_event_size=10 bytes"
+
+
+@pytest.mark.parametrize(
+    ("error", "summary"),
+    [
+        (EventSourceError("something", url=URL), "the stream failed"),
+        (ConnectionFailed("refused", url=URL), "cannot connect"),
+        (ConnectionFailed("slow", url=URL, parameter="connect_timeout"), "connecting timed out"),
+        (ConnectionFailed("silent", url=URL, parameter="response_timeout"), "no answer in time"),
+        (ConnectionFailed("silent", url=URL, parameter="idle_timeout"), "nothing arrived for a while"),
+        (ConnectionLost("reset", url=URL), "connection lost"),
+        (ConnectionLost("silent", url=URL, parameter="idle_timeout"), "nothing arrived for a while"),
+        (StreamEnded("over", url=URL), "the server ended the stream"),
+        (CertificateRejected("expired", url=URL), "certificate not valid"),
+        (ResponseRejected("html", url=URL, status=200, headers={}), "not an event stream"),
+        (ResponseRejected("no", url=URL, status=503, headers={}), "503 Service Unavailable"),
+        (ResponseRejected("no", url=URL, status=599, headers={}), "status 599"),
+        (EventTooLarge(url=URL, limit=10), "event too large"),
+    ],
+    ids=repr,
+)
+def test_summary(error: EventSourceError, summary: str) -> None:
+    """An error can be told in a few words, which fit a status bar."""
+    assert error.summary == summary
+
+
+def test_parameter() -> None:
+    """An error names the setting whose limit was reached, if one was."""
+    assert ConnectionFailed("slow", url=URL, parameter="connect_timeout").parameter == "connect_timeout"
+    assert ConnectionLost("reset", url=URL).parameter is None
+    assert ResponseRejected("no", url=URL, status=503, headers={}).parameter is None
 
 
 def test_chain() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import json
 import pickle
 
@@ -32,28 +33,43 @@ def test_message_event_has_no_dict() -> None:
         MessageEvent().lastEventId = "1"  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize(
-    "event",
-    [
-        MessageEvent("a", "b", "c", "d"),
-        OpenEvent("http://127.0.0.1/", {"server": "x"}),
-        ErrorEvent(ConnectionLost("reset", url="http://127.0.0.1/"), 3.0, 0),
-        CommentEvent(" ping"),
-    ],
-    ids=lambda event: type(event).__name__,
-)
-def test_pickle(event: object) -> None:
-    """Every event survives pickling."""
-    again = pickle.loads(pickle.dumps(event))
-    assert repr(again) == repr(event)
+ERROR = ConnectionLost("reset", url="http://127.0.0.1/")
+EACH = [
+    MessageEvent("a", "b", "c", "d"),
+    OpenEvent("http://127.0.0.1/", {"server": "x"}),
+    ErrorEvent(ERROR, 3.0, 0),
+    CommentEvent(" ping"),
+]
 
 
-def test_equality() -> None:
-    """Events compare by their fields."""
-    assert MessageEvent("a", "b", "c", "d") == MessageEvent("a", "b", "c", "d")
+@pytest.mark.parametrize("event", EACH, ids=lambda event: type(event).__name__)
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_pickle(event: object, protocol: int) -> None:
+    """Every event survives pickling, by every protocol."""
+    assert repr(pickle.loads(pickle.dumps(event, protocol))) == repr(event)
+
+
+@pytest.mark.parametrize("event", EACH, ids=lambda event: type(event).__name__)
+def test_equality(event: object) -> None:
+    """Events are equal if they are of the same class and have equal fields; then so are their hashes."""
+    again = copy.copy(event)
+    assert again == event
+    assert len({again, event}) == 1
+    assert [event == other for other in EACH].count(True) == 1
+
+
+def test_inequality() -> None:
+    """Events that differ in one field are different."""
     assert MessageEvent("a", "b", "c", "d") != MessageEvent("a", "b", "c", "")
-    assert OpenEvent("u", {"a": "1"}) == OpenEvent("u", {"a": "1"})
-    assert len({OpenEvent("u", {"a": "1"}), OpenEvent("u", {"a": "1"})}) == 1
+    assert OpenEvent("u", {"a": "1"}) != OpenEvent("u", {"a": "2"})
+    assert MessageEvent("a", "b", "c", "d") != ("a", "b", "c", "d")
+
+
+def test_repr() -> None:
+    """An event prints as the call that makes it."""
+    event = MessageEvent("a", "it's", "c", "d")
+    assert repr(event) == """MessageEvent(type='a', data="it's", last_event_id='c', origin='d')"""
+    assert eval(repr(event)) == event
 
 
 def test_headers_are_not_shown() -> None:
