@@ -51,7 +51,7 @@ def _imports(report: Report, seconds: float) -> None:
     report.table("module", "import", "spread", "to urllib3", "bar")
     for name in present:
         value = ratio(samples, name, "urllib3")
-        words = report.bar("import, to urllib3", value, most=1.1) if name == "sse_client" else ""
+        words = report.bar("import, to urllib3", value, most=1.25) if name == "sse_client" else ""
         report.row(
             name, f"{median(samples[name]) * 1000:.1f} ms", percent(spread(samples[name])), f"{value:.2f} x", words
         )
