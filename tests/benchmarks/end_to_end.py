@@ -57,13 +57,24 @@ def raw_socket(url: str) -> Iterator[None]:
     yield from [None] * int(address.path.rpartition("/")[2])
 
 
-def taking(client: Callable[[str], Iterator[Any]], url: str, events: int) -> Callable[[], float]:
-    """A sample: the CPU seconds of this process for an event."""
+def taking(client: Callable[[str], Iterator[Any]], url: str, events: int, *, warm_up: int = 0) -> Callable[[], float]:
+    """A sample: the CPU seconds of this process for an event.
+
+    Args:
+        client: What is measured.
+        url: The stream that it reads.
+        events: How many events are measured.
+        warm_up: How many events come before them. Without any, the connecting is measured too.
+    """
 
     def sample() -> float:
         start = time.process_time()
         source = client(url)
         count = 0
+        if warm_up:
+            for _ in islice(source, warm_up):
+                pass
+            start = time.process_time()
         for _ in islice(source, events):
             count += 1
         taken = time.process_time() - start

@@ -11,12 +11,15 @@ The path of a request says what is sent:
 
 Framings: ``chunked`` (an event a chunk), ``blocks`` (chunks of 64 KiB), ``close``
 (delimited by the end of the connection), ``gzip`` (the same in chunks, compressed).
+
+With a certificate, all of it over TLS.
 """
 
 from __future__ import annotations
 
 import functools
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -24,6 +27,8 @@ import time
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Optional
 
 from tests.conformance.shapes import SHAPES, cut
 
@@ -69,7 +74,12 @@ def drip(connected: socket.socket, framing: str, events: int, milliseconds: floa
     compressor = zlib.compressobj(6, zlib.DEFLATED, 31)
     pause = threading.Event()
     for _ in range(events):
-        pause.wait(milliseconds / 1000)
+        if milliseconds < 0.1:  # shorter than the system's sleeps
+            end = time.perf_counter() + milliseconds / 1000
+            while time.perf_counter() < end:
+                pass
+        else:
+            pause.wait(milliseconds / 1000)
         event = b"data: %d\n\n" % time.monotonic_ns()
         if framing == "gzip":
             event = compressor.compress(event) + compressor.flush(zlib.Z_SYNC_FLUSH)
@@ -80,11 +90,20 @@ def drip(connected: socket.socket, framing: str, events: int, milliseconds: floa
         connected.sendall(b"0\r\n\r\n")
 
 
-def serve(connected: socket.socket) -> None:
-    """Answer the requests of one connection."""
-    with connected:
+def accept(listener: socket.socket, context: Optional[ssl.SSLContext]) -> None:
+    """Serve each connection in a thread of its own."""
+    while True:
+        connected, _ = listener.accept()
+        threading.Thread(target=serve, args=(connected, context), daemon=True).start()
+
+
+def serve(connected: socket.socket, context: Optional[ssl.SSLContext]) -> None:
+    """Answer the request of one connection."""
+    try:
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        try:
+        if context is not None:
+            connected = context.wrap_socket(connected, server_side=True)
+        with connected:
             request = b""
             while b"\r\n\r\n" not in request:
                 piece = connected.recv(4096)
@@ -100,34 +119,37 @@ def serve(connected: socket.socket) -> None:
                 connected.sendall(head("chunked") + chunk(b"data: hello\n\n"))
                 while connected.recv(4096):
                     pass
-        except OSError:
-            pass  # the client has what it wants
+    except OSError:
+        pass  # the client has what it wants, or refuses the certificate
 
 
-def main() -> None:
+def main(certificate: str = "") -> None:
     """Listen on a free port, write its number, and serve until the input ends."""
+    context = None
+    if certificate:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(Path(certificate, "server.pem"), Path(certificate, "server.key"))
     listener = socket.create_server(("127.0.0.1", 0), backlog=500)
     sys.stdout.write(f"{listener.getsockname()[1]}\n")
     sys.stdout.flush()
-
-    def accept() -> None:
-        while True:
-            connected, _ = listener.accept()
-            threading.Thread(target=serve, args=(connected,), daemon=True).start()
-
-    threading.Thread(target=accept, daemon=True).start()
+    threading.Thread(target=accept, args=(listener, context), daemon=True).start()
     sys.stdin.read()
 
 
 @contextmanager
-def server() -> Iterator[str]:
-    """Run the server in a process of its own; give the URL that the paths are added to."""
-    command = [sys.executable, "-m", __name__]
+def server(certificate: Optional[Path] = None) -> Iterator[str]:
+    """Run the server in a process of its own; give the URL that the paths are added to.
+
+    Args:
+        certificate: A folder with a certificate for 127.0.0.1, ``server.pem``, and its key, ``server.key``, to
+            serve over TLS with.
+    """
+    command = [sys.executable, "-m", __name__, *([] if certificate is None else [str(certificate)])]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        yield f"http://127.0.0.1:{int(process.stdout.readline())}"
+        yield f"{'http' if certificate is None else 'https'}://127.0.0.1:{int(process.stdout.readline())}"
         process.communicate()
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

@@ -35,6 +35,7 @@ def report() -> Report:
     made_up.compare("parsing", "chunks of 64 KiB", "huge: one long line", 1.38, least=1.4)
     made_up.compare("parsing", "chunks of 64 B", "ticks: one data line", 0.75, least=1.0)
     made_up.compare("end to end", "gzip", "a <peer> & more", 0.41, most=0.5)
+    made_up.compare("live", "chunked, over TLS", "a peer", 1.27)
     made_up.compare("latency", "chunked", "a peer that holds back", 820.4)
     return made_up
 
@@ -57,7 +58,7 @@ def test_an_svg_says_everything_in_words(chart: ModuleType, report: Report, tmp_
     texts = {"".join(text.itertext()).strip() for text in root.iter("{http://www.w3.org/2000/svg}text")}
     expected = {title for title, _ in chart.PARTS.values()} | {line.get_label() for line in chart.KEY}
     expected |= {ratio.label for ratio in report.ratios} | {ratio.panel for ratio in report.ratios}
-    expected |= {"2.53", "1.38", "0.75", "0.41", "→ 820.4", "-"}
+    expected |= {"2.53", "1.38", "0.75", "0.41", "1.27", "→ 820.4", "-"}
     assert expected - texts == set()
     assert any(platform.python_version() in text for text in texts)
 
