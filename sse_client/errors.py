@@ -17,7 +17,7 @@ stream is *raised* out of the iteration. A wrong argument is neither: it is a
 
 Rules of this file: an error holds plain values only (no response, socket or thread), so
 that it can be pickled, kept and sent elsewhere; a URL in an error has been through
-`sse_client._http.url.without_secrets`; what urllib3 or the socket raised is the ``__cause__``.
+`str` of a `sse_client._http.url.Url`; what urllib3 or the socket raised is the ``__cause__``.
 """
 
 from __future__ import annotations

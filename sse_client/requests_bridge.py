@@ -42,10 +42,9 @@ from ._http.message import (
     RequestOptions,
     UrlOrFunction,
     is_redirect,
-    joined_headers,
+    response_headers,
 )
 from ._http.proxies import Proxy, check_proxy
-from ._http.url import origin_of
 from ._http.watched import Interrupted, is_watched, session_twin
 from .connector import Connection, Connector
 from .errors import ConnectionFailed, ConnectionLost, EventSourceError
@@ -225,14 +224,14 @@ class _RequestsConnection(Urllib3Exchange):
         self._has_left = False  # a redirect has led to another origin
 
     def _follow(self, request: Request) -> tuple[Request, Answer]:
-        self._origin = origin_of(request.url)
+        self._origin = request.url.origin
         self._redirected = self._has_left = False
         return super()._follow(request)
 
     def _send(self, request: Request) -> Answer:
         if self._interrupter.interrupted:
             raise ConnectionFailed("the attempt was interrupted", url=self._url)
-        self._has_left = self._has_left or origin_of(request.url) != self._origin
+        self._has_left = self._has_left or request.url.origin != self._origin
         try:
             response = self._send_bare(request) if self._has_left else self._send_as_session(request)
         except Interrupted as error:
@@ -255,20 +254,19 @@ class _RequestsConnection(Urllib3Exchange):
             raise
         self._redirected = True
         self._opened_whole(response)
-        return Answer(response.status_code, joined_headers(response.headers.items()))
+        return Answer(response.status_code, response_headers(response.headers.items()))
 
     def _send_as_session(self, request: Request) -> requests.Response:
-        own = {name.lower() for name in request.own_headers}
         # requests counts a login that does nothing as one: there is no other then.
-        auth = _unchanged if "authorization" in own else None
+        auth = _unchanged if "authorization" in request.user_headers else None
         # The session's have become part of the first URL, and a redirect has brought its own.
         params = dict.fromkeys(self._session.params or ()) if self._redirected else None
         location = _Location()
         hooks = self._session.hooks.get("response", [])
         response = self._twin.request(
             request.method,
-            request.url,
-            headers=_headers(request, own, self._session.headers),
+            request.url.address,
+            headers=_headers(request, self._session.headers),
             data=request.body,
             params=cast("Any", params),
             auth=cast("Any", auth),
@@ -290,7 +288,7 @@ class _RequestsConnection(Urllib3Exchange):
         prepared = requests.PreparedRequest()
         prepared.prepare(
             method=request.method,
-            url=request.url,
+            url=request.url.address,
             headers=_sendable(request.headers()),
             data=request.body,
             cookies=cookies,
@@ -393,11 +391,11 @@ class _RequestsConnection(Urllib3Exchange):
             pass  # it is not shown then
 
     def _named_proxy(self, request: Request) -> Optional[Proxy]:
-        named = requests.utils.select_proxy(request.url, self._settings(request)["proxies"])
+        named = requests.utils.select_proxy(request.url.address, self._settings(request)["proxies"])
         return check_proxy(named if named is None or "://" in named else f"http://{named}")
 
     def _settings(self, request: Request) -> Any:
-        return self._twin.merge_environment_settings(request.url, {}, True, None, None)
+        return self._twin.merge_environment_settings(request.url.address, {}, True, None, None)
 
 
 class _Location:
@@ -423,7 +421,7 @@ def _unchanged(prepared: requests.PreparedRequest) -> requests.PreparedRequest:
     return prepared
 
 
-def _headers(request: Request, own: set[str], of_session: Mapping[str, Any]) -> Any:
+def _headers(request: Request, of_session: Mapping[str, Any]) -> Any:
     """Return what to add to the session's headers; None takes one of them away."""
     defaults = requests.utils.default_headers()
     headers: Any = CaseInsensitiveDict({"Last-Event-ID": None})
@@ -434,7 +432,7 @@ def _headers(request: Request, own: set[str], of_session: Mapping[str, Any]) -> 
         else:
             kept.add(name.lower())
     for name, value in _sendable(request.headers()).items():
-        if name.lower() in own or name.lower() not in kept or name == "Last-Event-ID":
+        if name in request.user_headers or name.lower() not in kept or name == "Last-Event-ID":
             headers[name] = value
     return headers
 

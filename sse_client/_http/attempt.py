@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import time
 from abc import abstractmethod
-from collections.abc import Mapping
 from http import HTTPStatus
 
 from sse_client.connector import Connection, ResponseHead
@@ -18,14 +17,14 @@ from sse_client.errors import ConnectionLost, ResponseRejected
 from .message import (
     MAX_REDIRECTS,
     MAX_REJECTED_BODY,
+    Headers,
     RedirectRefused,
     Request,
     RequestOptions,
     is_redirect,
+    rejection_reason,
     retry_after,
-    why_rejected,
 )
-from .url import origin_of, without_secrets
 
 _log = logging.getLogger("sse_client")
 
@@ -33,9 +32,9 @@ _REJECTED_BODY_TIME = 5.0
 
 
 class Answer:
-    """The head of one response, as it came; names in lower case."""
+    """The head of one response, as it came; header names in lower case."""
 
-    def __init__(self, status: int, headers: Mapping[str, str]) -> None:
+    def __init__(self, status: int, headers: Headers) -> None:
         self.status = status
         self.headers = headers
 
@@ -82,15 +81,15 @@ class Exchange(Connection):
         if answer.status == HTTPStatus.UNAUTHORIZED and self._options.headers_are_renewable:
             self._discard()
             request, answer = self._follow(self._options.request(last_event_id))
-        reason = why_rejected(answer.status, answer.headers)
+        reason = rejection_reason(answer.status, answer.headers)
         if reason is not None:
             raise self._rejection(reason, answer, self._rejected_body())
-        return ResponseHead(self._url, origin_of(request.url), answer.status, answer.headers)
+        return ResponseHead(self._url, request.url.origin, answer.status, answer.headers)
 
     def _follow(self, request: Request) -> tuple[Request, Answer]:
         redirects = 0
         while True:
-            self._url = without_secrets(request.url)
+            self._url = str(request.url)
             _log.info("connecting to %s", self._url)
             answer = self._send(request)
             if not is_redirect(answer.status):

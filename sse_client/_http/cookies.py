@@ -14,7 +14,7 @@ from email.message import Message
 from typing import Any, Optional
 
 from .message import unfolded
-from .url import origin_of
+from .url import Url
 
 _MOST_COOKIES = 200
 _LONGEST_COOKIE = 4096  # characters, attributes included; browsers take no more either
@@ -26,7 +26,7 @@ class Cookies:
     def __init__(self) -> None:
         self._jars: dict[str, _Jar] = {}
 
-    def store(self, url: str, headers: Iterable[tuple[str, str]]) -> None:
+    def store(self, url: Url, headers: Iterable[tuple[str, str]]) -> None:
         """Keep what the ``Set-Cookie`` headers of a response from this URL say."""
         message = Message()
         for name, value in headers:
@@ -34,15 +34,15 @@ class Cookies:
                 message[name] = unfolded(value)
         if not message.keys():
             return
-        jar = self._jars.setdefault(origin_of(url), _Jar())
+        jar = self._jars.setdefault(url.origin, _Jar())
         jar.store(url, message)
         kept = {origin: jar for origin, jar in self._jars.items() if len(jar)}
         # More cookies than any well-meant server sets: start anew rather than grow for ever.
         self._jars = kept if sum(map(len, kept.values())) <= _MOST_COOKIES else {}
 
-    def header(self, url: str) -> Optional[str]:
+    def header(self, url: Url) -> Optional[str]:
         """Return the ``Cookie`` header for a request to this URL, or None."""
-        jar = self._jars.get(origin_of(url))
+        jar = self._jars.get(url.origin)
         return None if jar is None else jar.header(url)
 
 
@@ -59,11 +59,11 @@ class _Jar:
     def __len__(self) -> int:
         return len(self._cookies)
 
-    def store(self, url: str, message: Message) -> None:
-        self._cookies.extract_cookies(_Response(message), self._request(url))  # type: ignore[arg-type]
+    def store(self, url: Url, message: Message) -> None:
+        self._cookies.extract_cookies(_Response(message), self._request(url.address))  # type: ignore[arg-type]
 
-    def header(self, url: str) -> Optional[str]:
-        request = self._request(url)
+    def header(self, url: Url) -> Optional[str]:
+        request = self._request(url.address)
         self._cookies.add_cookie_header(request)
         return request.get_header("Cookie")
 

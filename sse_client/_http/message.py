@@ -1,4 +1,4 @@
-"""What is asked of a server: the request of an attempt, and what a redirect makes of it.
+"""What is asked of a server and what it answers: headers, the request, the redirect rule, the verdict on a response.
 
 The rules are those of the HTML Living Standard, section 9.2.2 and 9.2.4 (``Accept``,
 ``Last-Event-ID``), RFC 9110, section 15.4 (redirects), and one of this package: nothing
@@ -11,21 +11,20 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import timezone
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from typing import Any, Callable, NamedTuple, Optional, Union
-from urllib.parse import urljoin
+from typing import Any, Callable, Optional, Union, cast
 
 from sse_client._arguments import NotGiven
 from sse_client._version import __version__
 
-from .url import check_url, origin_of, split_credentials, without_secrets
+from .url import Url
 
-Headers = Mapping[str, str]
 UrlOrFunction = Union[str, Callable[[], str]]
-HeadersOrFunction = Union[Headers, Callable[[], Headers], None]
+HeadersOrFunction = Union[Mapping[str, str], Callable[[], Mapping[str, str]], None]
 
 NO_JSON: Any = NotGiven("<no JSON>")
 """Stands for "no JSON body": None is a body, ``null``."""
@@ -33,47 +32,109 @@ NO_JSON: Any = NotGiven("<no JSON>")
 _NORMALIZED_METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "POST", "PUT"})
 _NAME_OR_METHOD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # a "token" (RFC 9110, section 5.6.2)
 _ILLEGAL_IN_VALUE = r"[\r\n\0]"
-_OUR_HEADERS = {
-    "Accept": "text/event-stream",
-    "Cache-Control": "no-cache",
-    "User-Agent": f"sse-client/{__version__}",
-}
+
+
+class Headers(Mapping[str, str]):
+    """Header fields: names in any case, the values of a repeated field joined with ``", "`` (RFC 9110, section 5.3).
+
+    Immutable. Iteration yields the names as they were first written. Equal to any mapping with the same names, in any
+    case, and values. ``repr()`` shows no values, which may be secret.
+    """
+
+    __slots__ = ("_fields",)
+
+    def __init__(self, fields: Union[Mapping[str, str], Iterable[tuple[str, str]]] = ()) -> None:
+        self._fields: dict[str, tuple[str, str]] = {}
+        pairs = cast("Mapping[str, str]", fields).items() if isinstance(fields, Mapping) else fields
+        for name, value in pairs:
+            first, so_far = self._fields.get(name.lower(), (name, None))
+            self._fields[name.lower()] = (first, value if so_far is None else f"{so_far}, {value}")
+
+    def __getitem__(self, name: str) -> str:
+        try:
+            return self._fields[name.lower()][1]
+        except KeyError:
+            raise KeyError(name) from None
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and name.lower() in self._fields
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name, _ in self._fields.values())
+
+    def __len__(self) -> int:
+        return len(self._fields)
+
+    def __or__(self, other: Mapping[str, str]) -> Headers:
+        """Return these fields with those of ``other`` added; where both have a field, its value is that of ``other``.
+
+        The name of such a field stays as it was written here.
+        """
+        merged = Headers(self)
+        for name, value in Headers(other).items():
+            first, _ = merged._fields.get(name.lower(), (name, None))
+            merged._fields[name.lower()] = (first, value)
+        return merged
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Mapping):
+            return NotImplemented
+        try:
+            return self._comparable() == Headers(other)._comparable()
+        except AttributeError:  # its keys are not all strings
+            return False
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self._comparable().items()))
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {', '.join(self) or 'none'}>"
+
+    def _comparable(self) -> dict[str, str]:
+        return {key: value for key, (_, value) in self._fields.items()}
+
+
+# The spelling of these names is that of the libraries below, which add theirs to what they are given, or
+# replace them, without regard to case.
+DEFAULT_HEADERS = Headers(
+    {
+        "Accept": "text/event-stream",
+        "Cache-Control": "no-cache",
+        "User-Agent": f"sse-client/{__version__}",
+    }
+)
 
 
 class RedirectRefused(Exception):
     """A redirect leads to where no client should go; the text says why."""
 
 
-class Request(NamedTuple):
-    """One request, ready to be sent, with the user's headers kept apart from ours.
+@dataclass(frozen=True)
+class Request:
+    """One request, ready to be sent, with the user's headers kept apart from the defaults.
 
     Attributes:
-        url: Absolute, without credentials and fragment.
-        own_headers: The user's, the credentials of the URL among them.
+        url: Where it goes.
+        user_headers: The user's headers, the credentials of the URL among them.
         last_event_id: What the stream is to go on from, or ``""``.
     """
 
     method: str
-    url: str
-    own_headers: Headers
-    body: Optional[bytes]
-    last_event_id: str
+    url: Url
+    user_headers: Headers = field(repr=False)
+    body: Optional[bytes] = field(repr=False)
+    last_event_id: str = field(repr=False)
 
-    def __repr__(self) -> str:
-        return f"Request(method={self.method!r}, url={without_secrets(self.url)!r})"
-
-    def headers(self) -> dict[str, str]:
+    def headers(self) -> Headers:
         """Return what to send, each value as the characters whose Latin-1 bytes are its UTF-8 bytes.
 
         http.client encodes headers as Latin-1; the standard wants the last event ID, and
         this package wants the rest, as UTF-8.
         """
-        given = {name.lower() for name in self.own_headers}
-        headers = {name: value for name, value in _OUR_HEADERS.items() if name.lower() not in given}
-        headers.update(self.own_headers)
+        headers = DEFAULT_HEADERS | self.user_headers
         if self.last_event_id:
-            headers["Last-Event-ID"] = self.last_event_id
-        return {name: value.encode().decode("latin-1") for name, value in headers.items()}
+            headers |= {"Last-Event-ID": self.last_event_id}
+        return Headers((name, value.encode().decode("latin-1")) for name, value in headers.items())
 
     def redirected(self, status: int, location: Optional[str]) -> Request:
         """Return the request that a redirect asks for.
@@ -90,22 +151,21 @@ class Request(NamedTuple):
         except UnicodeError:
             pass
         try:
-            url, _ = split_credentials(check_url(urljoin(self.url, location.strip().replace(" ", "%20"))))
+            request = replace(self, url=self.url.join(location.strip().replace(" ", "%20")))
         except ValueError as error:
             raise RedirectRefused(f"a redirect to where no stream can be: {error}") from None
-        request = self._replace(url=url)
         if status == 303 or (status in (301, 302) and self.method == "POST"):
             request = request._without_body()
-        if origin_of(url) != origin_of(self.url):
+        if request.url.origin != self.url.origin:
             if request.body is not None:
                 raise RedirectRefused("a redirect that would send the request body to another origin")
-            request = request._replace(own_headers={})
+            request = replace(request, user_headers=Headers())
         return request
 
     def _without_body(self) -> Request:
-        own_headers = {k: v for k, v in self.own_headers.items() if not k.lower().startswith("content-")}
+        of_no_body = [item for item in self.user_headers.items() if not item[0].lower().startswith("content-")]
         method = self.method if self.method == "HEAD" else "GET"
-        return self._replace(method=method, own_headers=own_headers, body=None)
+        return replace(self, method=method, user_headers=Headers(of_no_body), body=None)
 
 
 class RequestOptions:
@@ -124,7 +184,7 @@ class RequestOptions:
         body: Union[bytes, str, None] = None,
         json: Any = NO_JSON,
     ) -> None:
-        self._url = url if callable(url) else check_url(url)
+        self._url = url if callable(url) else Url.parse(url)
         self._headers = headers if callable(headers) else check_headers(headers)
         self.method = _check_method(method)
         self._body, self._type = _check_body(body, json)
@@ -144,20 +204,17 @@ class RequestOptions:
 
     def request(self, last_event_id: str) -> Request:
         """Return the request of the next attempt; calls the user's functions, which may raise anything."""
-        url, credentials = split_credentials(check_url(self._url()) if callable(self._url) else self._url)
-        own_headers = dict(check_headers(self._headers()) if callable(self._headers) else self._headers)
-        given = {name.lower() for name in own_headers}
-        if credentials and "authorization" not in given:
-            own_headers["Authorization"] = credentials
-        if self._type and "content-type" not in given:
-            own_headers["Content-Type"] = self._type
-        return Request(self.method, url, own_headers, self._body, last_event_id)
+        url = Url.parse(self._url()) if callable(self._url) else self._url
+        user_headers = check_headers(self._headers()) if callable(self._headers) else self._headers
+        defaults = {"Authorization": url.authorization, "Content-Type": self._type}
+        user_headers = Headers({name: value for name, value in defaults.items() if value}) | user_headers
+        return Request(self.method, url, user_headers, self._body, last_event_id)
 
 
-def check_headers(headers: Optional[Headers]) -> Headers:
+def check_headers(headers: Optional[Mapping[str, str]]) -> Headers:
     """Return a copy of the user's headers, or say which one cannot be sent. Values are never shown."""
     if headers is None:
-        return {}
+        return Headers()
     if not isinstance(headers, Mapping):
         raise TypeError(
             f"headers must be a mapping of str to str, a function that returns one, or None, "
@@ -179,7 +236,11 @@ def check_headers(headers: Optional[Headers]) -> Headers:
             value.encode()
         except UnicodeEncodeError:
             raise ValueError(f"headers: the value of {name!r} must be encodable as UTF-8") from None
-    return dict(headers)
+    checked = Headers(headers)
+    if len(checked) < len(headers):
+        twice = next(name for name in headers if name not in list(checked))
+        raise ValueError(f"headers: {twice!r} is there twice, in another case")
+    return checked
 
 
 def _check_method(method: str) -> str:
@@ -209,22 +270,20 @@ def _check_body(body: Union[bytes, str, None], json_value: Any) -> tuple[Optiona
 MAX_REDIRECTS = 10
 MAX_REJECTED_BODY = 64 * 1024
 
-_FOLD = r"[ \t]*[\r\n]+[ \t]*"
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
-def joined_headers(items: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Return header fields with their names in lower case, repeated ones joined (RFC 9110, section 5.3)."""
-    headers: dict[str, str] = {}
-    for given_name, given_value in items:
-        name, value = given_name.lower(), unfolded(given_value)
-        headers[name] = f"{headers[name]}, {value}" if name in headers else value
-    return headers
+def response_headers(fields: Iterable[tuple[str, str]]) -> Headers:
+    """Return the header fields of a response, names in lower case, each value on one line."""
+    return Headers((name.lower(), unfolded(value)) for name, value in fields)
 
 
 def unfolded(value: str) -> str:
     """Return a header value that was folded over several lines as one line (RFC 9112, section 5.2)."""
-    return re.sub(_FOLD, " ", value)
+    if "\r" not in value and "\n" not in value:
+        return value
+    # A pattern that also took the blanks around the line ends would be quadratic in a run of blanks.
+    return " ".join(line.strip(" \t") for line in re.split("[\r\n]+", value))
 
 
 def is_redirect(status: int) -> bool:
@@ -232,7 +291,7 @@ def is_redirect(status: int) -> bool:
     return status in _REDIRECTS
 
 
-def why_rejected(status: int, headers: Mapping[str, str]) -> Optional[str]:
+def rejection_reason(status: int, headers: Headers) -> Optional[str]:
     """Return why a response is neither an event stream nor a 204, or None if it is one of them."""
     if status == HTTPStatus.NO_CONTENT:
         return None
@@ -259,11 +318,11 @@ def status_text(status: int) -> str:
         return str(status)
 
 
-def retry_after(headers: Mapping[str, str], *, now: float) -> Optional[float]:
+def retry_after(headers: Headers, *, now: float) -> Optional[float]:
     """Return the seconds that ``Retry-After`` asks for, or None if it asks for nothing intelligible.
 
     Args:
-        headers: The response's, names in lower case.
+        headers: The response's.
         now: The time of day, in seconds since the epoch, for the form that is a date.
     """
     value = headers.get("retry-after", "").strip()

@@ -10,9 +10,8 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass, field
 from typing import Optional
-from urllib.parse import unquote, urlsplit
 
-from .url import split_credentials
+from .url import Url, host_and_port, parse_authority
 
 _SCHEMES = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
 
@@ -49,15 +48,23 @@ def check_proxy(url: Optional[str]) -> Optional[Proxy]:
         return None
     if not isinstance(url, str):
         raise TypeError(f"proxy must be a str or None, not {type(url).__name__}")
-    if not _is_usable(url):
-        raise ValueError(f"proxy must be a URL such as http://host:port, with one of the schemes {', '.join(_SCHEMES)}")
-    parts = urlsplit(url)
-    _, authorization = split_credentials(url)
-    user, password = (None if part is None else unquote(part) for part in (parts.username, parts.password))
-    return Proxy(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}", authorization, user, password)
+    scheme, _, rest = url.partition("://")
+    try:
+        if scheme.lower() not in _SCHEMES:
+            raise ValueError("its scheme is another one")
+        authority = parse_authority(rest.partition("/")[0])
+        if not authority.host or authority.port == 0:
+            raise ValueError("it names no host, or port 0")
+    except ValueError as error:
+        shape = f"a URL such as http://host:port, with one of the schemes {', '.join(_SCHEMES)}"
+        raise ValueError(f"proxy must be {shape}: {error}") from None
+    shown = f"{scheme.lower()}://{host_and_port(authority.host, authority.port)}"
+    login = (authority.user, authority.password)
+    user, password = (None if part is None else part.decode(errors="replace") for part in login)
+    return Proxy(shown, authority.authorization, user, password)
 
 
-def environment_proxy(url: str) -> Optional[Proxy]:
+def environment_proxy(url: Url) -> Optional[Proxy]:
     """Return the proxy that the environment names for a URL, or None.
 
     Raises:
@@ -65,25 +72,24 @@ def environment_proxy(url: str) -> Optional[Proxy]:
     """
     from urllib.request import getproxies, proxy_bypass  # noqa: PLC0415 - see the rules of this file
 
-    parts = urlsplit(url)
     proxies = getproxies()
-    named = proxies.get(parts.scheme) or proxies.get("all")
-    if not named or proxy_bypass(parts.netloc.rpartition("@")[2]) or _is_in(parts.hostname, proxies.get("no", "")):
+    named = proxies.get(url.scheme) or proxies.get("all")
+    if not named or proxy_bypass(url.origin.partition("://")[2]) or _is_in(url.host, proxies.get("no", "")):
         return None
     try:
         # Tools agree that a proxy without a scheme is an HTTP one.
         return check_proxy(named if "://" in named else f"http://{named}")
     except ValueError as error:
-        raise ValueError(f"the environment's proxy for {parts.scheme} is not usable: {error}") from None
+        raise ValueError(f"the environment's proxy for {url.scheme} is not usable: {error}") from None
 
 
-def _is_in(host: Optional[str], no_proxy: str) -> bool:
+def _is_in(host: str, no_proxy: str) -> bool:
     """Whether an address is one of those, or in one of those networks, that ``NO_PROXY`` lists.
 
     requests and curl know this form, ``10.0.0.0/8`` or ``::1``; the standard library does not.
     """
     try:
-        address = ipaddress.ip_address(host or "")
+        address = ipaddress.ip_address(host)
     except ValueError:
         return False
     for entry in no_proxy.split(","):
@@ -93,11 +99,3 @@ def _is_in(host: Optional[str], no_proxy: str) -> bool:
         except ValueError:
             pass  # a name, or nothing
     return False
-
-
-def _is_usable(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        return parts.scheme in _SCHEMES and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return False

@@ -11,8 +11,6 @@ import urllib3
 from urllib3 import PoolManager as PoolManager  # noqa: PLC0414 - exported, for the annotations of others
 from urllib3 import connection as urllib3_connection
 from urllib3 import exceptions as urllib3_errors
-from urllib3.exceptions import LocationValueError
-from urllib3.util import parse_url
 
 from sse_client.connector import Connector
 from sse_client.errors import ConnectionFailed
@@ -21,9 +19,10 @@ from .attempt import Answer
 from .cookies import Cookies
 from .failures import FOREIGN_ERRORS, Timeouts, Urllib3Exchange, innermost, is_of_a_file, without_connections
 from .interrupt import Interrupter, connect
-from .message import Request, RequestOptions, joined_headers
+from .message import Headers, Request, RequestOptions, response_headers
 from .proxies import Proxy, check_proxy, environment_proxy
 from .raw_response import DrainingResponse
+from .url import Url
 from .watched import Interrupted, manager_twin
 
 
@@ -199,7 +198,7 @@ class Urllib3Connector(Connector):
                     pool.close()
             manager.clear()
 
-    def proxy_for(self, url: str) -> Optional[Proxy]:
+    def proxy_for(self, url: Url) -> Optional[Proxy]:
         """Return the proxy for a request to this URL. Raises ValueError if the environment names none that is one."""
         return self._proxy or (environment_proxy(url) if self._trust_env else None)
 
@@ -239,20 +238,18 @@ class Urllib3Connection(Urllib3Exchange):
         self._connector = connector
 
     def _send(self, request: Request) -> Answer:
-        if not _is_usable(request.url):
-            raise ConnectionFailed("the URL's host is not valid", url=self._url)
         self._proxy = self._connector.proxy_for(request.url)
         pool = self._connector.pool_for(self._proxy)
         headers = request.headers()
         cookie = self._cookies.header(request.url)
-        if cookie and "cookie" not in {name.lower() for name in headers}:
-            headers["Cookie"] = cookie
+        if cookie:
+            headers = Headers({"Cookie": cookie}) | headers
         try:
             self._response = response = pool.urlopen(
                 request.method,
-                request.url,
+                request.url.address,
                 body=request.body,
-                headers=headers,
+                headers=dict(headers),
                 pool_timeout=self._timeouts.connect,
                 timeout=urllib3.Timeout(connect=self._timeouts.connect, read=self._timeouts.response),
                 retries=False,
@@ -268,16 +265,7 @@ class Urllib3Connection(Urllib3Exchange):
                 raise OSError(f"a certificate file of the pool's cannot be loaded: {cause}") from None
             raise self._failure(error) from without_connections(error)
         self._cookies.store(request.url, response.headers.items())
-        return Answer(response.status, joined_headers(response.headers.items()))
-
-
-def _is_usable(url: str) -> bool:
-    # Asked beforehand: what urllib3 would raise in the request quotes, before 2.7, all of the URL.
-    try:
-        parse_url(url)
-    except LocationValueError:
-        return False
-    return True
+        return Answer(response.status, response_headers(response.headers.items()))
 
 
 def make_connector(

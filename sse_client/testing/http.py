@@ -10,8 +10,9 @@ import socket
 import ssl
 import struct
 import time
-from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple, Optional
+
+from sse_client._http.message import Headers
 
 __all__ = ["BadRequest", "ExchangeEnded", "RecordedRequest", "RequestHeaders", "Wire", "read_request"]
 
@@ -110,34 +111,14 @@ class BadRequest(Exception):
     """What the client sent is not an HTTP/1 request."""
 
 
-class RequestHeaders(Mapping[str, str]):
+class RequestHeaders(Headers):
     """The headers of a request: names in any case, values of fields sent more than once joined with ``", "``.
 
-    Values are decoded as UTF-8, or as Latin-1 where they are not UTF-8.
+    Values are decoded as UTF-8, or as Latin-1 where they are not UTF-8. ``repr()`` shows them, unlike that of the
+    headers of a response: these are a test's own.
     """
 
-    def __init__(self, pairs: Iterable[tuple[str, str]]) -> None:
-        self._names: dict[str, str] = {}
-        self._values: dict[str, str] = {}
-        for name, value in pairs:
-            key = name.lower()
-            self._names.setdefault(key, name)
-            self._values[key] = f"{self._values[key]}, {value}" if key in self._values else value
-
-    def __getitem__(self, name: str) -> str:
-        try:
-            return self._values[name.lower()]
-        except KeyError:
-            raise KeyError(name) from None
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._names.values())
-
-    def __len__(self) -> int:
-        return len(self._names)
-
-    def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and name.lower() in self._values
+    __slots__ = ()
 
     def __repr__(self) -> str:
         return f"RequestHeaders({dict(self)!r})"

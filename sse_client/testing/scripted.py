@@ -5,10 +5,9 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping
 from typing import NamedTuple, Optional
 
-from sse_client._http.message import MAX_REJECTED_BODY, joined_headers, retry_after, why_rejected
+from sse_client._http.message import MAX_REJECTED_BODY, Headers, rejection_reason, response_headers, retry_after
 from sse_client.connector import Connection, Connector, ResponseHead
 from sse_client.errors import ConnectionFailed, ConnectionLost, EventSourceError, ResponseRejected
 from sse_client.source import WakeEvent
@@ -29,7 +28,7 @@ class _Reply(NamedTuple):
     error: Optional[EventSourceError] = None
     silent: bool = False
     status: int = 200
-    headers: Mapping[str, str] = {}
+    headers: Headers = Headers()
     body: bytes = b""
     steps: tuple[Step, ...] = ()
 
@@ -88,13 +87,13 @@ class ScriptedConnector(Connector):
             TypeError: A step is neither a step nor a `MessageEvent`.
             ValueError: Bytes follow a step after which none can be sent.
         """
-        fields = {} if content_type is None else {"content-type": content_type}
-        fields.update(joined_headers(header_pairs(headers)))
+        fields = Headers({} if content_type is None else {"content-type": content_type})
+        fields |= response_headers(header_pairs(headers))
         self._replies.append(_Reply(status=status, headers=fields, steps=as_steps(steps)))
 
     def respond(self, status: int, body: bytes = b"", headers: HeaderFields = ()) -> None:
         """Queue a whole response, with no Content-Type unless ``headers`` has one."""
-        self._replies.append(_Reply(status=status, headers=joined_headers(header_pairs(headers)), body=body))
+        self._replies.append(_Reply(status=status, headers=response_headers(header_pairs(headers)), body=body))
 
     def fail(self, error: Optional[EventSourceError] = None) -> None:
         """Queue an attempt that gets no response: it raises ``error``, or a `ConnectionFailed`."""
@@ -155,8 +154,8 @@ class _ScriptedConnection(Connection, Stage):
             raise ConnectionFailed("the attempt was interrupted", url=_URL)
         if self._reply.error is not None:
             raise self._reply.error
-        status, headers, body = self._reply.status, dict(self._reply.headers), self._reply.body
-        reason = why_rejected(status, headers)
+        status, headers, body = self._reply.status, self._reply.headers, self._reply.body
+        reason = rejection_reason(status, headers)
         if reason is not None:
             raise ResponseRejected(
                 reason,

@@ -134,8 +134,8 @@ def test_no_secret_is_shown_by_time_outs(
 
 
 def test_an_unresolvable_host_is_a_failed_attempt() -> None:
-    """A name that cannot be one is a failed attempt, retried, and says nothing it should not."""
-    url = with_secrets(f"http://{'a' * 70}.invalid/")
+    """A name that nobody has is a failed attempt, retried, and says nothing it should not."""
+    url = with_secrets(f"http://{'a' * 63}.invalid/")
     with Follower(EventSource(url, headers=HEADERS, reconnect=POLICY)) as follower:
         follower.wait_for("ErrorEvent", 2)
         follower.join()
@@ -149,6 +149,9 @@ def test_an_unresolvable_host_is_a_failed_attempt() -> None:
         {"url": "http://us3rname:p4ssword@127.0.0.1:port/?token=t0ken"},
         {"url": "http://us3rname:p4ssword@[::1/?token=t0ken"},
         {"url": "http:///?token=t0ken"},
+        {"url": f"http://us3rname:p4ssword@{'a' * 70}.invalid/?token=t0ken"},
+        {"url": "http://us3rname:p4ssword@b@127.0.0.1/?token=t0ken"},
+        {"url": "http://us3rname:p4ssword\\@127.0.0.1/?token=t0ken"},
         {"url": "http://us3rname:p4ssword@127.0.0.1/ ?token=t0ken"},
         {"url": "http://127.0.0.1/", "headers": {"X-API-Key": "h3ader\n"}},
         {"url": "http://127.0.0.1/", "headers": {"X-API-Key": "h3ader\ud800"}},

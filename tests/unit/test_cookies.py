@@ -8,11 +8,12 @@ from http.cookiejar import CookieJar
 import pytest
 
 from sse_client._http.cookies import Cookies
+from sse_client._http.url import Url
 
-URL = "http://example.test/builds/stream"
+URL = Url.parse("http://example.test/builds/stream")
 
 
-def after(*set_cookie: str, url: str = URL) -> Cookies:
+def after(*set_cookie: str, url: Url = URL) -> Cookies:
     """The cookies after one response from ``url``."""
     cookies = Cookies()
     cookies.store(url, [("Content-Type", "text/event-stream"), *(("Set-Cookie", value) for value in set_cookie)])
@@ -40,7 +41,7 @@ def test_back_to_the_origin() -> None:
 )
 def test_to_no_other_origin(url: str) -> None:
     """No cookie goes to another port, scheme or host, not even within the domain that it names."""
-    assert after("session=abc; Path=/; Domain=example.test", "b=1").header(url) is None
+    assert after("session=abc; Path=/; Domain=example.test", "b=1").header(Url.parse(url)) is None
 
 
 def test_not_for_another_host() -> None:
@@ -52,14 +53,14 @@ def test_path() -> None:
     """A cookie goes to the paths that it is for."""
     cookies = after("here=1; Path=/builds", "there=1; Path=/other", "default=1")
     assert cookies.header(URL) == "here=1; default=1"
-    assert cookies.header("http://example.test/other") == "there=1"
+    assert cookies.header(Url.parse("http://example.test/other")) == "there=1"
 
 
 def test_secure() -> None:
     """A Secure cookie goes to an origin with TLS only."""
     assert after("a=1; Secure").header(URL) is None
     url = "https://example.test/"
-    assert after("a=1; Secure", url=url).header(url) == "a=1"
+    assert after("a=1; Secure", url=Url.parse(url)).header(Url.parse(url)) == "a=1"
 
 
 def test_expiry() -> None:
@@ -84,7 +85,7 @@ def test_overwriting() -> None:
 @pytest.mark.parametrize("url", ["http://127.0.0.1:8000/", "http://[::1]:8000/", "http://localhost/", "http://box/"])
 def test_hosts_without_a_domain(url: str) -> None:
     """Addresses and single names, too, get their cookies back."""
-    assert after("session=abc; Path=/", url=url).header(url) == "session=abc"
+    assert after("session=abc; Path=/", url=Url.parse(url)).header(Url.parse(url)) == "session=abc"
 
 
 def test_a_server_that_sets_ever_new_cookies() -> None:
@@ -107,7 +108,7 @@ def test_ever_new_origins(set_cookie: str) -> None:
     before = jars()
     cookies = Cookies()
     for n in range(1000):
-        cookies.store(f"http://127.0.0.1:{n + 1}/", [("Set-Cookie", set_cookie)])
+        cookies.store(Url.parse(f"http://127.0.0.1:{n + 1}/"), [("Set-Cookie", set_cookie)])
     assert jars() - before <= (200 if set_cookie in ("a", "a=b") else 0)
 
 
@@ -118,9 +119,9 @@ def test_origins_whose_cookies_have_expired() -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(time, "time", lambda: now() + 2)
         assert cookies.header(URL) is None
-        cookies.store("http://other.test/", [("Set-Cookie", "b=1")])
+        cookies.store(Url.parse("http://other.test/"), [("Set-Cookie", "b=1")])
         assert len(cookies._jars) == 1
-    assert cookies.header("http://other.test/") == "b=1"
+    assert cookies.header(Url.parse("http://other.test/")) == "b=1"
 
 
 @pytest.mark.parametrize(("length", "kept"), [(4096, True), (4097, False)])

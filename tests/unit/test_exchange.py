@@ -6,7 +6,7 @@ from typing import Any, Union
 import pytest
 
 from sse_client._http.attempt import Answer, Exchange
-from sse_client._http.message import MAX_REJECTED_BODY, Request, RequestOptions
+from sse_client._http.message import MAX_REJECTED_BODY, Headers, Request, RequestOptions
 from sse_client.connector import ResponseHead
 from sse_client.errors import ConnectionLost, ResponseRejected
 
@@ -51,7 +51,7 @@ class Played(Exchange):
 
 
 def redirect(location: str, status: int = 302) -> Answer:
-    return Answer(status, {"location": location})
+    return Answer(status, Headers({"location": location}))
 
 
 def played(*answers: Answer, url: Any = URL, headers: Any = None, **settings: Any) -> Played:
@@ -60,7 +60,7 @@ def played(*answers: Answer, url: Any = URL, headers: Any = None, **settings: An
 
 def test_event_stream() -> None:
     """An event stream opens with its address, origin, status and headers."""
-    exchange = played(Answer(200, STREAM), url="https://user:pass@Example.com:8443/builds?token=s3cret")
+    exchange = played(Answer(200, Headers(STREAM)), url="https://user:pass@Example.com:8443/builds?token=s3cret")
     head = exchange.open("7")
     assert head == ResponseHead("https://example.com:8443/builds?...", "https://example.com:8443", 200, STREAM)
     assert exchange.requests[0].last_event_id == "7"
@@ -68,21 +68,25 @@ def test_event_stream() -> None:
 
 def test_no_content() -> None:
     """A 204 opens too, whatever its type: it is an answer, and not a failure."""
-    assert played(Answer(204, {})).open("").status == 204
+    assert played(Answer(204, Headers())).open("").status == 204
 
 
 def test_redirects() -> None:
     """Redirects are followed; the address and origin are those of the last one, and each response is given back."""
-    exchange = played(redirect("/a"), redirect("http://other.example:81/b"), Answer(200, STREAM))
+    exchange = played(redirect("/a"), redirect("http://other.example:81/b"), Answer(200, Headers(STREAM)))
     head = exchange.open("")
     assert (head.url, head.origin) == ("http://other.example:81/b", "http://other.example:81")
-    assert [request.url for request in exchange.requests] == [URL, "http://example.com/a", "http://other.example:81/b"]
+    assert [request.url.address for request in exchange.requests] == [
+        URL,
+        "http://example.com/a",
+        "http://other.example:81/b",
+    ]
     assert exchange.discarded == 2
 
 
 def test_ten_redirects() -> None:
     """Ten redirects in a row are followed."""
-    assert played(*[redirect("/again")] * 10, Answer(200, STREAM)).open("").status == 200
+    assert played(*[redirect("/again")] * 10, Answer(200, Headers(STREAM))).open("").status == 200
 
 
 def test_eleven_redirects() -> None:
@@ -106,10 +110,10 @@ def test_redirect_to_nowhere() -> None:
 def test_next_attempt_starts_from_the_first_url() -> None:
     """Where a redirect led is forgotten by the next attempt."""
     options = RequestOptions(URL)
-    Played(options, redirect("http://other.example/"), Answer(200, STREAM)).open("")
-    second = Played(options, Answer(200, STREAM))
+    Played(options, redirect("http://other.example/"), Answer(200, Headers(STREAM))).open("")
+    second = Played(options, Answer(200, Headers(STREAM)))
     second.open("")
-    assert [request.url for request in second.requests] == [URL]
+    assert [request.url.address for request in second.requests] == [URL]
 
 
 def tokens() -> Any:
@@ -119,15 +123,15 @@ def tokens() -> Any:
 
 def test_renewed_headers() -> None:
     """A 401 makes a headers function be called once more, and the request be tried once at once."""
-    exchange = played(Answer(401, {}), Answer(200, STREAM), headers=tokens())
+    exchange = played(Answer(401, Headers()), Answer(200, Headers(STREAM)), headers=tokens())
     assert exchange.open("").status == 200
-    assert [request.own_headers["X-Token"] for request in exchange.requests] == ["0", "1"]
+    assert [request.user_headers["X-Token"] for request in exchange.requests] == ["0", "1"]
     assert exchange.discarded == 1
 
 
 def test_renewed_headers_refused() -> None:
     """A second 401 is final."""
-    exchange = played(Answer(401, {}), Answer(401, {}), headers=tokens())
+    exchange = played(Answer(401, Headers()), Answer(401, Headers()), headers=tokens())
     with pytest.raises(ResponseRejected, match="401 Unauthorized"):
         exchange.open("")
     assert len(exchange.requests) == 2
@@ -135,7 +139,7 @@ def test_renewed_headers_refused() -> None:
 
 def test_fixed_headers_refused() -> None:
     """A 401 to headers that are no function is final at once."""
-    exchange = played(Answer(401, {}), headers={"X-Token": "0"})
+    exchange = played(Answer(401, Headers()), headers={"X-Token": "0"})
     with pytest.raises(ResponseRejected, match="401 Unauthorized"):
         exchange.open("")
     assert len(exchange.requests) == 1
@@ -166,7 +170,7 @@ def test_body_of_a_rejection_is_cut_off() -> None:
 
 def test_body_of_a_rejection_is_not_waited_for_long() -> None:
     """No wait for the body of a rejection is longer than five seconds, all together."""
-    exchange = played(Answer(503, {}), body=(b"a", b"b"))
+    exchange = played(Answer(503, Headers()), body=(b"a", b"b"))
     with pytest.raises(ResponseRejected):
         exchange.open("")
     assert exchange.limits

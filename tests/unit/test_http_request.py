@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import pickle
 from typing import Any
 
 import pytest
 
-from sse_client._http.message import RedirectRefused, Request, RequestOptions, check_headers
+from sse_client._http.message import Headers, RedirectRefused, Request, RequestOptions, check_headers
 from sse_client._version import __version__
 
 URL = "http://example.com/builds"
@@ -13,6 +14,41 @@ TOKEN = {"Authorization": "Bearer s3cret", "X-API-Key": "s3cret"}
 
 def request_for(**settings: Any) -> Request:
     return RequestOptions(settings.pop("url", URL), **settings).request(settings.pop("last_event_id", ""))
+
+
+def test_names_in_any_case() -> None:
+    """Headers are found by a name in any case, and repeated ones are joined in order."""
+    headers = Headers([("Accept", "a"), ("X-Y", "1"), ("x-y", "2")])
+    assert (headers["accept"], headers["X-y"], headers.get("z"), "ACCEPT" in headers) == ("a", "1, 2", None, True)
+    assert (list(headers), len(headers), 7 in headers) == (["Accept", "X-Y"], 2, False)
+    with pytest.raises(KeyError, match="Z"):
+        headers["Z"]
+
+
+def test_headers_are_compared_without_case() -> None:
+    """Headers equal each other and dicts with the same names, in any case, and values; equal ones hash alike."""
+    headers = Headers({"X-A": "1", "B": "2"})
+    assert headers == Headers([("b", "2"), ("x-a", "1")]) == {"x-a": "1", "B": "2"}
+    assert headers != {"x-a": "1"}
+    assert headers != {"x-a": "1", 2: "2"}
+    assert headers != [("X-A", "1"), ("B", "2")]
+    assert hash(headers) == hash(Headers([("b", "2"), ("x-a", "1")]))
+    assert pickle.loads(pickle.dumps(headers)) == headers
+
+
+def test_merged_headers() -> None:
+    """The right values win under the left spelling, and neither side is changed."""
+    left, right = Headers({"Accept": "a", "B": "b"}), Headers({"accept": "x", "C": "c"})
+    assert list((left | right).items()) == [("Accept", "x"), ("B", "b"), ("C", "c")]
+    assert (left, right) == ({"accept": "a", "b": "b"}, {"accept": "x", "c": "c"})
+    assert left | {"b": "y"} == {"accept": "a", "b": "y"}
+
+
+def test_headers_print_without_values() -> None:
+    """The names of headers are shown, and no value."""
+    headers = Headers({"Authorization": "s3cret", "X-Key": "s3cret"})
+    assert repr(headers) == str(headers) == f"{headers}" == "<Headers: Authorization, X-Key>"
+    assert repr(Headers()) == "<Headers: none>"
 
 
 def test_default_headers() -> None:
@@ -24,7 +60,7 @@ def test_default_headers() -> None:
     }
 
 
-def test_own_headers_win() -> None:
+def test_user_headers_win() -> None:
     """The user's headers replace the package's, whatever their case."""
     headers = request_for(headers={"accept": "a/b", "CACHE-CONTROL": "c", "user-agent": "d", "X-Own": "e"}).headers()
     assert headers == {"accept": "a/b", "CACHE-CONTROL": "c", "user-agent": "d", "X-Own": "e"}
@@ -45,7 +81,7 @@ def test_headers_are_utf_8() -> None:
 def test_credentials_of_the_url() -> None:
     """User and password of the URL are sent as Basic authentication, and are not in the request's URL."""
     request = request_for(url="http://user:pass@example.com/builds#top")
-    assert request.url == URL
+    assert request.url.address == URL
     assert request.headers()["Authorization"] == "Basic dXNlcjpwYXNz"
 
 
@@ -60,7 +96,7 @@ def test_a_request_shows_no_secret() -> None:
     options = RequestOptions(
         "https://user:s3cret@example.com/x?token=s3cret", headers={"X-Key": "s3cret"}, method="POST", body=b"s3cret"
     )
-    assert repr(options.request("s3cret")) == "Request(method='POST', url='https://example.com/x?...')"
+    assert repr(options.request("s3cret")) == "Request(method='POST', url=Url('https://example.com/x?...'))"
 
 
 def test_functions_are_called_for_each_request() -> None:
@@ -68,7 +104,7 @@ def test_functions_are_called_for_each_request() -> None:
     urls = iter(["http://a.example/", "http://b.example/"])
     tokens = iter(["1", "2"])
     options = RequestOptions(lambda: next(urls), headers=lambda: {"X-Token": next(tokens)})
-    assert [(r.url, r.own_headers["X-Token"]) for r in (options.request(""), options.request(""))] == [
+    assert [(r.url.address, r.user_headers["X-Token"]) for r in (options.request(""), options.request(""))] == [
         ("http://a.example/", "1"),
         ("http://b.example/", "2"),
     ]
@@ -93,7 +129,7 @@ def test_headers_are_copied() -> None:
     headers = {"X-Token": "1"}
     options = RequestOptions(URL, headers=headers)
     headers["X-Token"] = "2\n"
-    assert options.request("").own_headers == {"X-Token": "1"}
+    assert options.request("").user_headers == {"X-Token": "1"}
 
 
 @pytest.mark.parametrize(
@@ -112,6 +148,7 @@ def test_headers_are_copied() -> None:
         ({"X-Token": "s3cret\0"}, ValueError, "the value of 'X-Token' must not contain CR, LF or NUL"),
         ({"X-Token": "s3cret\ud800"}, ValueError, "the value of 'X-Token' must be encodable as UTF-8"),
         ({"last-event-id": "7"}, ValueError, "pass it as last_event_id"),
+        ({"X-Token": "s3cret", "x-token": "s3cret"}, ValueError, "'x-token' is there twice, in another case"),
     ],
 )
 def test_wrong_headers(headers: Any, error: type[Exception], message: str) -> None:
@@ -130,14 +167,14 @@ def test_wrong_headers(headers: Any, error: type[Exception], message: str) -> No
         ({"body": ""}, b"", None),
         ({"json": {"a": [1, None]}}, b'{"a": [1, null]}', "application/json"),
         ({"json": None}, b"null", "application/json"),
-        ({"json": 1, "headers": {"content-type": "a/b"}}, b"1", None),
+        ({"json": 1, "headers": {"content-type": "a/b"}}, b"1", "a/b"),
     ],
 )
 def test_bodies(settings: dict[str, Any], body: bytes | None, content_type: str | None) -> None:
     """A body is sent as given, JSON with its type unless the user names another."""
     request = request_for(method="POST", **settings)
     assert request.body == body
-    assert request.own_headers.get("Content-Type") == content_type
+    assert request.user_headers.get("Content-Type") == content_type
 
 
 @pytest.mark.parametrize(
@@ -185,13 +222,13 @@ def test_other_methods(method: str) -> None:
         ("/a b", "http://example.com/a%20b"),
         (" /new ", "http://example.com/new"),
         ("http://user:pass@example.com/new", "http://example.com/new"),
-        ("/straße".encode().decode("latin-1"), "http://example.com/straße"),
-        ("/stra\xdfe", "http://example.com/straße"),
+        ("/straße".encode().decode("latin-1"), "http://example.com/stra%C3%9Fe"),
+        ("/stra\xdfe", "http://example.com/stra%C3%9Fe"),
     ],
 )
 def test_where_a_redirect_leads(location: str, url: str) -> None:
     """A Location is resolved against the request's URL; credentials and fragment in it are dropped."""
-    assert request_for().redirected(302, location).url == url
+    assert request_for().redirected(302, location).url.address == url
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "REPORT"])
@@ -202,26 +239,26 @@ def test_method_after_a_redirect(method: str, status: int) -> None:
     request = request_for(method=method, body=None if method in ("GET", "HEAD") else b"x", headers=headers)
     redirected = request.redirected(status, "/new")
     if (method == "POST" and status in (301, 302)) or (method not in ("GET", "HEAD") and status == 303):
-        assert (redirected.method, redirected.body, redirected.own_headers) == ("GET", None, {"X-Own": "1"})
+        assert (redirected.method, redirected.body, redirected.user_headers) == ("GET", None, {"X-Own": "1"})
     else:
         assert (redirected.method, redirected.body) == (method, request.body)
-        assert redirected.own_headers["X-Own"] == "1"
+        assert redirected.user_headers["X-Own"] == "1"
 
 
 @pytest.mark.parametrize(
     "location", ["http://other.example/", "https://example.com/", "http://example.com:8080/", "//other.example/x"]
 )
-def test_own_headers_stay_with_their_origin(location: str) -> None:
+def test_user_headers_stay_with_their_origin(location: str) -> None:
     """No header of the user's goes to another scheme, host or port; the last event ID does."""
     request = RequestOptions("http://u:p@example.com/", headers=TOKEN).request("7")
     headers = request.redirected(307, location).headers()
     assert set(headers) == {"Accept", "Cache-Control", "User-Agent", "Last-Event-ID"}
 
 
-def test_own_headers_do_not_come_back() -> None:
+def test_user_headers_do_not_come_back() -> None:
     """Headers dropped on the way to another origin stay dropped on the way back."""
     request = request_for(headers=TOKEN).redirected(302, "http://other.example/").redirected(302, URL)
-    assert request.own_headers == {}
+    assert request.user_headers == {}
 
 
 @pytest.mark.parametrize(

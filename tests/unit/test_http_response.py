@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from sse_client._http.message import is_redirect, joined_headers, retry_after, why_rejected
+from sse_client._http.message import Headers, is_redirect, rejection_reason, response_headers, retry_after
 
 STREAM = {"content-type": "text/event-stream"}
 NOW = 1_000_000_000.0  # Sun, 09 Sep 2001 01:46:40 GMT
@@ -11,12 +11,12 @@ NOW = 1_000_000_000.0  # Sun, 09 Sep 2001 01:46:40 GMT
 @pytest.mark.parametrize("value", ["a\r\n b", "a \n\tb", "a\r\n\r\n  b"])
 def test_folded_headers(value: str) -> None:
     """A value that was folded over several lines is one line."""
-    assert joined_headers([("a", value)]) == {"a": "a b"}
+    assert response_headers([("a", value)]) == {"a": "a b"}
 
 
-def test_joined_headers() -> None:
+def test_response_headers() -> None:
     """Header names are in lower case and repeated fields are joined in order."""
-    assert joined_headers([("A", "1"), ("b", "2"), ("a", "3")]) == {"a": "1, 3", "b": "2"}
+    assert response_headers([("A", "1"), ("b", "2"), ("a", "3")]) == {"a": "1, 3", "b": "2"}
 
 
 @pytest.mark.parametrize(
@@ -25,12 +25,12 @@ def test_joined_headers() -> None:
 )
 def test_event_streams(content_type: str) -> None:
     """A 200 of the right type is an event stream; case and parameters of the type do not matter."""
-    assert why_rejected(200, {"content-type": content_type}) is None
+    assert rejection_reason(200, Headers({"content-type": content_type})) is None
 
 
 def test_no_content() -> None:
     """A 204 is no rejection, whatever its type."""
-    assert why_rejected(204, {}) is None
+    assert rejection_reason(204, Headers()) is None
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_no_content() -> None:
 )
 def test_rejections(status: int, headers: dict[str, str], reason: str) -> None:
     """Any other response is rejected with the reason in words."""
-    assert reason in (why_rejected(status, headers) or "")
+    assert reason in (rejection_reason(status, Headers(headers)) or "")
 
 
 @pytest.mark.parametrize("status", range(300, 309))
@@ -80,9 +80,9 @@ def test_redirects(status: int) -> None:
 )
 def test_retry_after(value: str, seconds: float | None) -> None:
     """Retry-After is a number of seconds or a date; a date in the past is now; anything else is nothing."""
-    assert retry_after({"retry-after": value}, now=NOW) == seconds
+    assert retry_after(Headers({"retry-after": value}), now=NOW) == seconds
 
 
 def test_no_retry_after() -> None:
     """Without the header nothing is asked for."""
-    assert retry_after({}, now=NOW) is None
+    assert retry_after(Headers(), now=NOW) is None

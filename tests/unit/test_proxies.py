@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from sse_client._http.proxies import check_proxy, environment_proxy
+from sse_client._http.url import Url
 
 NAMES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "ftp_proxy", "request_method")
 SECRET = "s3cret"
@@ -103,7 +104,7 @@ def test_what_is_no_str(value: Any) -> None:
 @posix_only
 def test_empty_environment() -> None:
     """Without variables there is no proxy."""
-    assert environment_proxy("http://example.test/") is None
+    assert environment_proxy(Url.parse("http://example.test/")) is None
 
 
 @posix_only
@@ -122,7 +123,7 @@ def test_empty_environment() -> None:
 def test_variables(monkeypatch: pytest.MonkeyPatch, name: str, case: Any, url: str, used: bool) -> None:
     """Each variable counts for its scheme, ALL_PROXY for both, in upper and lower case."""
     monkeypatch.setenv(case(name), "http://proxy.test:3128")
-    proxy = environment_proxy(url)
+    proxy = environment_proxy(Url.parse(url))
     assert (proxy.url if proxy else None) == ("http://proxy.test:3128" if used else None)
 
 
@@ -133,7 +134,9 @@ def test_the_scheme_wins_over_all(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://upper.test")
     monkeypatch.setenv("http_proxy", "http://lower.test")
     monkeypatch.setenv("https_proxy", "")
-    shown = [getattr(environment_proxy(f"{scheme}://example.test/"), "url", None) for scheme in ("http", "https")]
+    shown = [
+        getattr(environment_proxy(Url.parse(f"{scheme}://example.test/")), "url", None) for scheme in ("http", "https")
+    ]
     assert shown == ["http://lower.test", "http://all.test"]
 
 
@@ -141,7 +144,7 @@ def test_the_scheme_wins_over_all(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_variable_without_a_scheme(monkeypatch: pytest.MonkeyPatch) -> None:
     """``host:port`` is an HTTP proxy."""
     monkeypatch.setenv("https_proxy", "user:pass@proxy.test:3128")
-    proxy = environment_proxy("https://example.test/")
+    proxy = environment_proxy(Url.parse("https://example.test/"))
     assert proxy is not None
     assert (proxy.url, proxy.authorization) == ("http://proxy.test:3128", "Basic dXNlcjpwYXNz")
 
@@ -151,7 +154,7 @@ def test_cgi(monkeypatch: pytest.MonkeyPatch) -> None:
     """In a CGI script HTTP_PROXY is what a client has sent as a header, and is not believed."""
     monkeypatch.setenv("REQUEST_METHOD", "GET")
     monkeypatch.setenv("HTTP_PROXY", "http://evil.test")
-    assert environment_proxy("http://example.test/") is None
+    assert environment_proxy(Url.parse("http://example.test/")) is None
 
 
 @posix_only
@@ -176,7 +179,7 @@ def test_no_proxy(monkeypatch: pytest.MonkeyPatch, no_proxy: str, bypassed: bool
     """NO_PROXY takes a star, hosts, suffixes of hosts, with a port or without, in any case, separated by commas."""
     monkeypatch.setenv("ALL_PROXY", "http://proxy.test:3128")
     monkeypatch.setenv("NO_PROXY", no_proxy)
-    assert (environment_proxy("https://api.example.test:8443/stream") is None) is bypassed
+    assert (environment_proxy(Url.parse("https://api.example.test:8443/stream")) is None) is bypassed
 
 
 @posix_only
@@ -204,7 +207,7 @@ def test_no_proxy_of_addresses(monkeypatch: pytest.MonkeyPatch, no_proxy: str, u
     """NO_PROXY takes addresses and blocks of addresses (CIDR), with IPv6 in brackets or without."""
     monkeypatch.setenv("ALL_PROXY", "http://proxy.test:3128")
     monkeypatch.setenv("no_proxy", no_proxy)
-    assert (environment_proxy(url) is None) is bypassed
+    assert (environment_proxy(Url.parse(url)) is None) is bypassed
 
 
 @posix_only
@@ -212,8 +215,8 @@ def test_credentials_of_the_url_are_no_part_of_its_host(monkeypatch: pytest.Monk
     """NO_PROXY is compared with the host, not with the user name before it."""
     monkeypatch.setenv("ALL_PROXY", "http://proxy.test:3128")
     monkeypatch.setenv("NO_PROXY", "example.test")
-    assert environment_proxy("http://user:pass@example.test/") is None
-    assert environment_proxy("http://example.test:pass@other.test/") is not None
+    assert environment_proxy(Url.parse("http://user:pass@example.test/")) is None
+    assert environment_proxy(Url.parse("http://example.test:pass@other.test/")) is not None
 
 
 @posix_only
@@ -221,5 +224,5 @@ def test_a_variable_that_names_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None
     """The error says that it is the environment's, and shows nothing of it."""
     monkeypatch.setenv("HTTP_PROXY", f"gopher://user:{SECRET}@proxy.test")
     with pytest.raises(ValueError, match="the environment's proxy for http is not usable") as caught:
-        environment_proxy("http://example.test/")
+        environment_proxy(Url.parse("http://example.test/"))
     assert SECRET not in str(caught.value)

@@ -543,13 +543,13 @@ def test_a_session_without_an_adapter(session: Any) -> None:
     assert (type(error), str(error)) == (ERRORS.InvalidSchema, f"the session has no adapter for {URL}?...")
 
 
-def test_a_url_that_requests_refuses(mock: Any, session: Any) -> None:
-    """It is raised at once if it is the user's; where a redirect leads to it, the attempt has failed."""
+def test_a_host_that_requests_would_refuse(mock: Any, session: Any) -> None:
+    """It is refused where it is given; where a redirect leads to it, the redirect is."""
     mock.get(URL, status=302, headers={"Location": "https://*.example.test/?token=s3cret"})
-    error = raised_unretried(session, "https://*.example.test/?token=s3cret")
-    assert (type(error), str(error)) == (ERRORS.InvalidURL, "requests cannot use the URL https://*.example.test/?...")
-    with pytest.raises(ConnectionFailed, match="InvalidURL"):
-        read(session, reconnect=ONCE)
+    with pytest.raises(ValueError, match=r"^url is malformed: its host is not valid$"):
+        RequestsConnector(session, "https://*.example.test/?token=s3cret")
+    with pytest.raises(ResponseRejected, match="where no stream can be: url is malformed: its host is not valid"):
+        read(session)
 
 
 @pytest.mark.parametrize(
