@@ -1,11 +1,17 @@
-"""What holds for every test: it leaves no thread and no descriptor behind, and global state as it was."""
+"""What holds for every test: it leaves no thread and no descriptor behind, and global state as it was.
+
+And what tests in several folders need: a display for windows.
+"""
 
 from __future__ import annotations
 
 import gc
 import logging
+import os
+import shutil
 import signal
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -69,3 +75,24 @@ def global_state_as_it_was() -> Iterator[None]:
                 signal.signal(number, handler)
     sys.excepthook, sys.unraisablehook, threading.excepthook = hooks
     socket.setdefaulttimeout(timeout)
+
+
+@pytest.fixture
+def display() -> Iterator[str]:
+    """The number of an X server without a screen, made for the test; skip it without one."""
+    if shutil.which("Xvfb") is None:
+        pytest.skip("needs the package xvfb")
+    reading, writing = os.pipe()
+    x_server = subprocess.Popen(
+        ["Xvfb", "-displayfd", str(writing), "-screen", "0", "640x480x24", "-nolisten", "tcp"],
+        pass_fds=[writing],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    os.close(writing)
+    try:
+        with os.fdopen(reading) as numbers:
+            yield ":" + numbers.readline().strip()
+    finally:
+        x_server.terminate()
+        x_server.wait(_GRACE)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import shutil
 import subprocess
 import sys
 import threading
@@ -62,27 +61,6 @@ def server() -> Iterator[EventStreamServer]:
     """A running server; the test fails if one of its scripts has failed."""
     with EventStreamServer() as running:
         yield running
-
-
-@pytest.fixture
-def display() -> Iterator[str]:
-    """The number of an X server without a screen, made for the test."""
-    if shutil.which("Xvfb") is None:
-        pytest.skip("needs the package xvfb")
-    reading, writing = os.pipe()
-    x_server = subprocess.Popen(
-        ["Xvfb", "-displayfd", str(writing), "-screen", "0", "640x480x24", "-nolisten", "tcp"],
-        pass_fds=[writing],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    os.close(writing)
-    try:
-        with os.fdopen(reading) as numbers:
-            yield ":" + numbers.readline().strip()
-    finally:
-        x_server.terminate()
-        x_server.wait(TIMEOUT)
 
 
 def test_a_script_prints_events_until_the_server_says_stop(server: EventStreamServer) -> None:

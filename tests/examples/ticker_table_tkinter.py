@@ -1,9 +1,10 @@
 """A window with a table of prices that is always up to date: python ticker_table_tkinter.py URL
 
-Tkinter cannot be called from another thread, so a DispatchQueue carries the events over.
-Of each ticker only the latest price is of interest, and each has its own type of event.
+Tkinter cannot be called from another thread, but its main loop can wait for a byte: that is how the queue asks
+for a run. Of each ticker only the latest price is of interest, and each has its own type of event.
 """
 
+import socket
 import sys
 import time
 import tkinter as tk
@@ -25,7 +26,10 @@ class TickerTable:
         tk.Label(self.root, textvariable=self.status, anchor="w").pack(fill="x")
         self.reconnect_at = None
 
-        self.queue = DispatchQueue(keep="latest_per_type")
+        # Without createfilehandler, on Windows, leave notify out and let tick() call self.queue.run_pending().
+        self.receiver, sender = socket.socketpair()
+        self.root.createfilehandler(self.receiver, tk.READABLE, self.asked)
+        self.queue = DispatchQueue(keep="latest_per_type", notify=lambda run: sender.send(b"."))
         self.listener = Listener(EventSource(url), dispatch=self.queue)
         self.listener.on_event(self.show)
         self.listener.on_open(self.opened)
@@ -49,15 +53,18 @@ class TickerTable:
         if event.delay is not None:
             self.reconnect_at = time.monotonic() + event.delay
 
-    def pump(self):
-        self.queue.run_pending()
+    def asked(self, *_):
+        self.receiver.recv(1)
+        self.root.after_idle(self.queue.run_pending)  # after Tk has drawn, which it does when it is idle
+
+    def tick(self):
         if self.reconnect_at is not None:
             self.status.set(f"reconnecting in {max(0.0, self.reconnect_at - time.monotonic()):.0f} s")
-        self.root.after(20, self.pump)
+        self.root.after(200, self.tick)
 
     def run(self):
         self.listener.start()
-        self.pump()
+        self.tick()
         self.root.mainloop()
 
     def close(self):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import queue as standard_queue
 import threading
-from typing import Any
+from typing import Any, Callable
 
 import pytest
 
@@ -199,9 +200,148 @@ def test_a_callback_may_bring_calls() -> None:
     assert seen == [1, 2]
 
 
+# notify --------------------------------------------------------------------------------
+
+
+class Loop:
+    """A main loop that the test steps through: what it is asked to run waits here."""
+
+    def __init__(self, queue_size: int = 1000) -> None:
+        self.asked: list[Callable[[], object]] = []
+        self.queue = DispatchQueue(queue_size, notify=self.asked.append)
+
+    def step(self) -> None:
+        assert self.asked.pop(0)() is None
+
+
+def test_the_queue_asks_for_one_run_when_it_stops_being_empty() -> None:
+    """Until that run begins, further calls ask for nothing, however many they are."""
+    loop = Loop()
+    seen: list[int] = []
+    assert loop.asked == []
+    for number in range(3):
+        loop.queue(seen.append, number)
+    assert (len(loop.asked), seen) == (1, [])
+    loop.step()
+    assert seen == [0, 1, 2]
+    while loop.asked:
+        loop.step()  # finds nothing
+    loop.queue(seen.append, 3)
+    assert len(loop.asked) == 1
+
+
+def test_each_run_is_short_and_asks_for_the_next_one() -> None:
+    """A flood is run in portions, and the main loop is free for others between two of them."""
+    loop = Loop()
+    seen: list[int] = []
+    for number in range(250):
+        loop.queue(seen.append, number)
+    counts = []
+    while loop.asked:
+        assert len(loop.asked) == 1
+        loop.step()
+        counts.append(len(seen))
+    assert seen == list(range(250))
+    assert counts[0] <= 100
+    assert len(counts) >= 3
+
+
+def test_a_call_that_is_put_by_a_running_call_is_not_forgotten() -> None:
+    """Whoever puts a call while a run is under way asks for the next one."""
+    loop = Loop()
+    seen: list[int] = []
+    loop.queue(lambda: loop.queue(seen.append, 1))
+    loop.asked[0] = lambda: loop.queue.run_pending(1) and None
+    loop.step()
+    assert seen == []
+    loop.step()
+    assert seen == [1]
+
+
+def test_a_callback_that_runs_a_main_loop_of_its_own_does_not_hold_up_the_rest() -> None:
+    """The calls behind one that opens a dialog are run by the dialog's loop."""
+    loop = Loop()
+    seen: list[str] = []
+
+    def dialog() -> None:
+        seen.append("opened")
+        while loop.asked:
+            loop.step()
+        seen.append("closed")
+
+    loop.queue(dialog)
+    loop.queue(seen.append, "meanwhile")
+    loop.step()
+    assert seen == ["opened", "meanwhile", "closed"]
+
+
+def test_a_callback_that_raises_does_not_hold_up_the_rest() -> None:
+    """The next run has been asked for before anything is run, so what waits behind is run all the same."""
+    loop = Loop()
+    seen: list[int] = []
+    loop.queue(seen.index, 5)
+    loop.queue(seen.append, 1)
+    with pytest.raises(ValueError, match="not in list"):
+        loop.step()
+    loop.step()
+    assert seen == [1]
+
+
+def test_a_run_that_finds_nothing_asks_for_nothing() -> None:
+    """What was waiting may have been discarded before its run; the next call asks again."""
+    loop = Loop()
+    cancelled = threading.Event()
+    loop.queue.put(print, cancelled=cancelled.is_set)
+    cancelled.set()
+    loop.queue.discard_cancelled()
+    loop.step()
+    assert loop.asked == []
+    loop.queue(print)
+    assert len(loop.asked) == 1
+
+
+def test_what_notify_raises_goes_to_the_caller_and_the_next_call_asks_again() -> None:
+    """A main loop that is gone, or not there yet, is told to whoever puts or runs a call; nothing is lost."""
+    there = False
+    asked: list[object] = []
+
+    def notify(run: Callable[[], None]) -> None:
+        if not there:
+            raise RuntimeError("no main loop")
+        asked.append(run)
+
+    queue = DispatchQueue(notify=notify)
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="no main loop"):
+            queue(lambda: None)
+    with pytest.raises(RuntimeError, match="no main loop"):
+        queue.run_pending()
+    there = True
+    queue(lambda: None)
+    assert len(asked) == 1
+    assert queue.run_pending() == 3
+
+
+def test_no_call_is_left_waiting_by_any_order_of_threads() -> None:
+    """Four threads put calls while a loop runs what it is asked to, and nothing else: every call is run."""
+    asked: standard_queue.SimpleQueue[Any] = standard_queue.SimpleQueue()
+    queue = DispatchQueue(7, notify=asked.put)
+    seen: list[int] = []
+    threads = [started(lambda: [queue(seen.append, number) for number in range(2000)]) for _ in range(4)]
+    while len(seen) < 8000:
+        asked.get(timeout=10)()
+    for thread in threads:
+        thread.join(10)
+    assert sorted(seen) == sorted(list(range(2000)) * 4)
+
+
+# Arguments -----------------------------------------------------------------------------
+
+
 @pytest.mark.parametrize(
     ("arguments", "error", "words"),
     [
+        ({"notify": 3}, TypeError, "notify must be a function or None, not int"),
         ({"max_size": 0}, ValueError, "max_size must be at least 1"),
         ({"max_size": None}, TypeError, "max_size must be an int"),
         ({"max_size": "9"}, TypeError, "max_size must be an int"),

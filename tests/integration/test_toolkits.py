@@ -1,0 +1,101 @@
+"""A `DispatchQueue` with ``notify`` in the main loop of each toolkit: alive under a flood, and asleep without one."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+import urllib3
+
+from sse_client.testing import EventStreamServer, Exchange, encode_event, event
+
+from .support import ROOT, Child
+from .toolkits import TOOLKITS
+
+# What each toolkit is imported as, and what has to be installed for it.
+NEEDS = {
+    "tkinter": ("tkinter", "python3-tk"),
+    "PySide6": ("PySide6.QtWidgets", "PySide6-Essentials"),
+    "PyQt6": ("PyQt6.QtWidgets", "PyQt6"),
+    "wxPython": ("wx", "python3-wxgtk4.0"),
+    "GTK 3": ('gi; gi.require_version("Gtk", "3.0"); import gi.repository.Gtk', "python3-gi gir1.2-gtk-3.0"),
+    "GTK 4": ('gi; gi.require_version("Gtk", "4.0"); import gi.repository.Gtk', "python3-gi gir1.2-gtk-4.0"),
+    "asyncio": ("asyncio", ""),
+}
+FLOOD = encode_event("x", type="tick") * 50
+
+
+def python_with(toolkit: str) -> str:
+    """Return a Python that has the toolkit: this one, or the system's; skip the test if there is none."""
+    module, package = NEEDS[toolkit]
+    for python in (sys.executable, "/usr/bin/python3"):
+        code = f"import sys; assert sys.version_info >= (3, 9); import {module}"
+        if (
+            Path(python).exists()
+            and subprocess.run([python, "-c", code], capture_output=True, check=False).returncode == 0
+        ):
+            return python
+    pytest.skip(f"needs the package {package}")
+
+
+def phases(exchange: Exchange) -> None:
+    """Nothing for half a second, then an event every ten milliseconds, then as many as are taken."""
+    exchange.send_head()
+    exchange.run(event("idle", type="phase"))
+    threading.Event().wait(0.5)
+    exchange.run(event("trickle", type="phase"))
+    for _ in range(30):
+        exchange.run(event(repr(time.time()), type="tick"))
+        threading.Event().wait(0.01)
+    exchange.run(event("flood", type="phase"))
+    while True:
+        exchange.send(FLOOD)
+
+
+@pytest.mark.parametrize("toolkit", TOOLKITS)
+def test_a_main_loop_stays_alive_under_a_flood_and_sleeps_without_one(
+    toolkit: str, server: EventStreamServer, display: str, tmp_path: Path
+) -> None:
+    """Nothing runs while nothing arrives; events are handled at once; under a flood the timers beat, the memory
+    stays, and close() is prompt and final.
+    """
+    server.handler = phases
+    python = python_with(toolkit)
+    (tmp_path / "urllib3").symlink_to(Path(urllib3.__file__).parent)
+    process = subprocess.Popen(
+        [python, "-u", str(ROOT / "tests" / "integration" / "toolkits.py"), toolkit, server.url],
+        stdout=subprocess.PIPE,
+        stderr=None,
+        text=True,
+        env={
+            **os.environ,
+            "PYTHONPATH": f"{ROOT}:{tmp_path}",
+            "DISPLAY": display,
+            "QT_QPA_PLATFORM": "xcb;offscreen",
+            "GDK_BACKEND": "x11",
+        },
+    )
+    running = Child(process)
+    try:
+        running.wait_for("measured")
+        line = next(line for line in running.lines if line.startswith("measured"))
+        assert process.wait(10) == 0
+    finally:
+        running.end()
+    print(toolkit, line)
+    measured = json.loads(line.partition(" ")[2])
+    assert measured["idle_runs"] <= 2, "something polls"
+    assert measured["idle"] < 0.1
+    assert measured["delay"] < 0.1
+    assert measured["beats"] > 0.25
+    assert measured["gap"] < 0.5
+    assert measured["growth"] < 20
+    assert measured["close"] < 0.25
+    assert measured["late"] == 0
+    assert measured["joined"]
