@@ -44,10 +44,17 @@ IMPURE = {
     "urllib3",
 }
 # Only these know the HTTP libraries.
-KNOW_URLLIB3 = {"_http.failures", "_http.interrupt", "_http.transport", "_http.watched", "requests_bridge"}
+KNOW_URLLIB3 = {
+    "_http.failures",
+    "_http.interrupt",
+    "_http.transport",
+    "_http.tunnel",
+    "_http.watched",
+    "requests_bridge",
+}
 KNOW_REQUESTS = {"requests_bridge"}
 # Imported by name where they are wanted, so that importing the package stays cheap.
-ON_DEMAND = ("__main__", "cli", "requests_bridge", "testing")
+ON_DEMAND = ("__main__", "cli", "fallback", "requests_bridge", "testing")
 
 
 def imports(tree: ast.AST) -> Iterator[tuple[str, int]]:
