@@ -14,7 +14,7 @@ import ssl
 import threading
 import time
 import weakref
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Callable, Optional, Union
@@ -22,6 +22,7 @@ from typing import Any, Callable, Optional, Union
 from ._arguments import NotGiven, check_last_event_id, check_size, check_timeout
 from ._http.message import NO_JSON, HeadersOrFunction, RequestOptions, UrlOrFunction
 from ._http.transport import PoolManager, make_connector
+from ._http.verdict import EVENT_STREAM
 from .connector import Connection, Connector
 from .errors import ConnectionLost, EventSourceError, EventTooLarge, StreamEnded, chain_of
 from .events import CommentEvent, ErrorEvent, LifecycleEvent, MessageEvent, OpenEvent, ReadyState
@@ -101,6 +102,13 @@ class EventSource:
         body: The request's body, sent again with every attempt. A str is sent as UTF-8. Not
             for GET and HEAD.
         json: A value to send as a JSON body instead, with its Content-Type.
+        content_types: The types that count as an event stream, such as ``"text/plain"`` from a server that
+            is set up wrongly; ``""`` stands for a response without a Content-Type. None for any type.
+        trusted_origins: Where ``headers``, the login of the URL and the body may follow to when the server
+            redirects to another origin: ``"https://example.com"``, or ``"https://*.example.com"`` for all
+            hosts below that name.
+        https_only: Whether to refuse ``http`` addresses, also in redirects: they would carry the last
+            event ID in the clear.
         last_event_id: Where to go on from, such as a stored `last_event_id`; ``""`` for
             where the server likes to begin.
         reconnect: The policy of reconnecting; None for one request and one stream to its
@@ -141,6 +149,9 @@ class EventSource:
         method: str = "GET",
         body: Union[bytes, str, None] = None,
         json: Any = NO_JSON,
+        content_types: Optional[Iterable[str]] = (EVENT_STREAM,),
+        trusted_origins: Iterable[str] = (),
+        https_only: bool = False,
         last_event_id: str = "",
         reconnect: Optional[ReconnectPolicy] = _BY_METHOD,
         connect_timeout: Optional[float] = 10.0,
@@ -153,7 +164,15 @@ class EventSource:
         pool: Optional[PoolManager] = None,
         random: Callable[[], float] = random.random,
     ) -> None:
-        request_settings: dict[str, Any] = {"headers": headers, "method": method, "body": body, "json": json}
+        request_settings: dict[str, Any] = {
+            "headers": headers,
+            "method": method,
+            "body": body,
+            "json": json,
+            "content_types": content_types,
+            "trusted_origins": trusted_origins,
+            "https_only": https_only,
+        }
         transport_settings: dict[str, Any] = {
             "connect_timeout": check_timeout("connect_timeout", connect_timeout),
             "response_timeout": check_timeout("response_timeout", response_timeout),

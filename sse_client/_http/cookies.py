@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from email.message import Message
 from typing import Any, Optional
 
-from .message import unfolded
+from .headers import unfolded
 from .url import Url
 
 _MOST_COOKIES = 200

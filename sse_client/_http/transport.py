@@ -18,8 +18,9 @@ from sse_client.errors import ConnectionFailed
 from .attempt import Answer
 from .cookies import Cookies
 from .failures import FOREIGN_ERRORS, Timeouts, Urllib3Exchange, innermost, is_of_a_file, without_connections
+from .headers import Headers, response_headers
 from .interrupt import Interrupter, connect
-from .message import Headers, Request, RequestOptions, response_headers
+from .message import Request, RequestOptions
 from .proxies import Proxy, check_proxy, environment_proxy
 from .raw_response import DrainingResponse
 from .url import Url

@@ -7,7 +7,8 @@ import time
 from collections import deque
 from typing import NamedTuple, Optional
 
-from sse_client._http.message import MAX_REJECTED_BODY, Headers, rejection_reason, response_headers, retry_after
+from sse_client._http.headers import Headers, response_headers
+from sse_client._http.verdict import MAX_REJECTED_BODY, rejection_reason, retry_after
 from sse_client.connector import Connection, Connector, ResponseHead
 from sse_client.errors import ConnectionFailed, ConnectionLost, EventSourceError, ResponseRejected
 from sse_client.source import WakeEvent
