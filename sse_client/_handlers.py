@@ -2,11 +2,26 @@
 
 Rules of this file: knows events, and neither a source nor the thread that reads it.
 
-How "no handler is started after `close` has returned" is kept: whoever runs handlers first
-enters its thread in ``_running`` and then looks at ``_closed``, before each handler;
-`close` first sets ``_closed`` and then looks at ``_running``. So one of the two sees the
-other. The threads that `close` sees get a moment to leave: a handler that it came too late
-for has that moment to begin, and one that has not returned by then has certainly begun.
+How "no handler is started after `close` has returned" is kept. Two threads meet:
+
+    the one that delivers an event             the one that calls close()
+    1. enters itself in ``_running``           a. sets ``_closed``
+    2. looks at ``_closed``                    b. looks at ``_running``
+    3. calls a handler; back to 2              c. waits 50 ms at most until it is empty
+    4. leaves ``_running``, and wakes c        d. returns
+
+The possible outcomes:
+
+- 1 comes after b. Then 2 comes after a: no handler is called.
+- 1 comes before b, 2 after a: no handler is called, and c takes no time worth the name.
+- 2 comes before a. The handler has begun, or begins while c waits: 50 ms is long for a thread that only has to make
+  one call. c ends when the handler returns, or when the time is up: a slow handler never blocks close().
+- Both are one thread: a handler calls close(). c does not wait for the thread that it runs on.
+- Two handlers call close() in two threads. Each waits for the other, and for 50 ms only.
+- A signal handler calls close() in the delivering thread, between 2 and 3. Nothing can hold back the one handler
+  that is just being called.
+- A forked child: ``_running`` and the lock are as the parent's threads have left them. `Listener.close`
+  touches neither there.
 """
 
 from __future__ import annotations
@@ -23,7 +38,7 @@ __all__ = ["CloseEvent", "HandlerErrorEvent"]
 
 _log = logging.getLogger("sse_client")
 
-_GRACE = 0.05  # seconds that close() gives a handler that may be running
+_GRACE = 0.05  # seconds that close() waits for handlers that run in other threads
 
 _ANY, _UNHANDLED = object(), object()  # keys of registrations, beside types and classes of event
 _Handlers = Mapping[Any, tuple[Callable[[Any], object], ...]]
@@ -65,30 +80,31 @@ class HandlerErrorEvent:
 
 
 class Handlers:
-    """The part of a `Listener` that handlers are registered with, and that calls them."""
+    """The part of a `Listener` that handlers are registered with, and that calls them.
+
+    A base class, since its methods are the listener's own, with their types and documentation.
+    """
 
     def __init__(self) -> None:
         # Guarded by the lock, which may be taken again by its own thread: a signal handler
-        # may call close(). The listener guards its own with it too.
+        # may call close(). The listener guards its own state with it too.
         self._lock = threading.RLock()
         self._idle = threading.Condition(self._lock)
         self._registered: _Handlers = {}
         self._handlers: _Handlers = _compiled({})
-        """What to call, by event type and by class of event. Made anew at each change, never changed."""
+        """What to call, by event type and by class of event. Replaced at each change, never changed."""
         self._closed = False
-        """Set by close(): from then on no handler is begun."""
+        """Set by close() and never reset."""
 
-        # The threads that are running handlers, once for each run. Each enters and leaves by
-        # itself, without the lock: a list's append and remove are whole.
+        # The threads that run handlers, once for each run. Each enters and leaves by itself,
+        # without the lock: a list's append and remove are atomic.
         self._running: list[int] = []
 
-    # What only the listener can tell ----------------------------------------------------
-
     def _check_process(self) -> None:
-        """Raise a RuntimeError where the listener is a copy that can do nothing. Takes no lock."""
+        """Raise a RuntimeError in a process in which nothing can come of it. Takes no lock. For subclasses."""
 
     def _check_not_started(self) -> None:
-        """Raise a RuntimeError if it is settled already whether comments are skipped."""
+        """Raise a RuntimeError if comments can be asked for no more. Called with the lock. For subclasses."""
 
     # Registering ------------------------------------------------------------------------
 
@@ -118,7 +134,10 @@ class Handlers:
         return self._register(type, function)
 
     def on_event(self, function: _OnMessage) -> _OnMessage:
-        """Call ``function`` with every `MessageEvent`, whatever its type; return it. Can be used as a decorator.
+        """Call ``function`` with every `MessageEvent`, whatever its type; return it.
+
+        The one handler of those who like to look at ``event.type`` themselves. Can be used as
+        a decorator.
 
         Raises:
             TypeError: ``function`` is not callable.
@@ -159,23 +178,20 @@ class Handlers:
     def on_comment(self, function: _OnComment) -> _OnComment:
         """Call ``function`` with a `CommentEvent` for each comment in the stream; return it.
 
-        Comments are skipped unless somebody wants them when the listener starts. Can be
-        used as a decorator.
+        The listener skips comments unless it has such a handler when it starts. Can be used
+        as a decorator.
 
         Raises:
             TypeError: ``function`` is not callable.
             RuntimeError: The listener has been started.
         """
-        self._check_process()  # before the lock, which may be held for ever in a copy
-        with self._lock:
-            self._check_not_started()
-            return self._register(CommentEvent, function)
+        return self._register(CommentEvent, function)
 
     def on_close(self, function: _OnClose) -> _OnClose:
         """Call ``function`` once with a `CloseEvent` if the stream ends for good by itself; return it.
 
-        That is the last thing a listener does. It is never called after `close`. Can be
-        used as a decorator.
+        The listener calls nothing after it, and never calls it after `close`. Can be used as a
+        decorator.
 
         Raises:
             TypeError: ``function`` is not callable.
@@ -194,10 +210,10 @@ class Handlers:
         return self._register(HandlerErrorEvent, function)
 
     def off(self, function: Callable[..., object]) -> bool:
-        """Remove a handler from all that it is registered for; return whether it was.
+        """Remove a handler from all that it is registered for; return whether it was registered.
 
-        It takes effect with the next event: one that is being handed over in another thread
-        may still reach the handler.
+        It takes effect with the next event: an event that is being delivered in another
+        thread may still reach the handler.
         """
         self._check_process()
         with self._lock:
@@ -212,33 +228,31 @@ class Handlers:
     def _register(self, key: object, function: _Handler) -> _Handler:
         if not callable(function):
             raise TypeError(f"a handler must be callable, not {_class_name(function)}")
-        self._check_process()
+        self._check_process()  # before the lock, which another thread of the parent may have held
         with self._lock:
+            if key is CommentEvent:
+                self._check_not_started()
             self._registered = {**self._registered, key: (*self._registered.get(key, ()), function)}
             self._handlers = _compiled(self._registered)
         return function
 
     # Calling ----------------------------------------------------------------------------
 
-    def _is_heard(self, kind: type) -> bool:
+    def _handles(self, kind: type) -> bool:
         """Whether there are handlers for this class of event; for `MessageEvent`, of any type."""
         handlers = self._handlers
         return bool(handlers.get(kind)) or (kind is MessageEvent and any(isinstance(key, str) for key in handlers))
 
-    def _is_wanted(self, event: Union[LifecycleEvent, CloseEvent]) -> bool:
-        """Whether there are handlers for this very event."""
-        return bool(_handlers_for(event, self._handlers))
-
     def _deliver(self, event: Union[LifecycleEvent, CloseEvent, HandlerErrorEvent], thread: int = 0) -> None:
-        """Call the handlers for an event, for as long as the listener is not closed.
+        """Call the handlers of an event, one after the other, until the listener is closed.
 
         ``thread`` is the identifier of this thread, where the caller has it at hand.
         """
         running = self._running
         thread = thread or threading.get_ident()
-        running.append(thread)  # and only then looks at _closed; see the top of the file
+        running.append(thread)  # step 1 at the top of the file
         try:
-            for handler in _handlers_for(event, self._handlers):
+            for handler in handlers_of(event, self._handlers):
                 if self._closed:
                     return
                 try:
@@ -252,7 +266,8 @@ class Handlers:
                     self._idle.notify_all()
 
     def _wait_for_handlers(self) -> None:
-        """Give the handlers that run in other threads their moment, once ``_closed`` is set."""
+        """Wait until no other thread runs handlers, 50 ms at most."""
+        assert self._closed, "step a comes before b, at the top of the file"
         own = threading.get_ident()
         with self._idle:
             self._idle.wait_for(lambda: all(thread == own for thread in self._running), _GRACE)
@@ -264,14 +279,19 @@ class Handlers:
             self._deliver(HandlerErrorEvent(error, event, handler))
 
 
-def _handlers_for(event: Any, handlers: _Handlers) -> tuple[Callable[[Any], object], ...]:
+def handlers_of(event: Any, handlers: _Handlers) -> tuple[Callable[[Any], object], ...]:
+    """Return what to call for an event."""
     if type(event) is MessageEvent:
         return handlers.get(event.type) or handlers[MessageEvent]
     return handlers.get(type(event), ())
 
 
 def _compiled(registered: _Handlers) -> _Handlers:
-    """Return what to call for each type of event that has handlers, and under a class, for the other events of it."""
+    """Return what to call: by type of `MessageEvent`, and by class for all other events.
+
+    Under `MessageEvent` stands what to call for the types that have no handler of their own. So the
+    result grows with the registrations only, whatever types a server invents.
+    """
     always = registered.get(_ANY, ())
     compiled: dict[Any, tuple[Callable[[Any], object], ...]] = {
         key: (*functions, *always) if isinstance(key, str) else functions

@@ -1,7 +1,19 @@
 """`Listener`: a thread that reads a source and calls handlers.
 
-Rules of this file: one thread reads; it alone touches the loop of the source. Where
-handlers run is for `dispatch` to say. Nothing here knows HTTP.
+Rules of this file: one thread reads, and only that thread touches the loop of the source.
+`dispatch` decides on which thread handlers run. Nothing here knows HTTP.
+
+What `start` and `close` may meet. Both take the lock, which a thread can take again:
+
+- start() before close(): the thread runs, and its loop ends at once since the source is closed.
+- close() before start(): start() raises.
+- A signal handler calls close() inside start(), in the same thread. The thread is started
+  nevertheless, and ends as in the first case.
+- Ctrl-C inside start(): the thread may run or not. It is remembered, so that `join` and `close` work.
+- close() while start(wait=...) waits: it is woken, and returns without an error.
+- The stream ends by itself while close() runs: `_end` stores no error and calls no `on_close`, or
+  has called it already.
+- os.fork() while the thread runs: see `_warn_the_child`.
 """
 
 from __future__ import annotations
@@ -14,7 +26,7 @@ from types import TracebackType
 from typing import Any, Callable, Optional, Union
 
 from ._arguments import check_timeout
-from ._handlers import CloseEvent, Handlers
+from ._handlers import CloseEvent, Handlers, handlers_of
 from .dispatch_queue import DispatchQueue
 from .errors import EventSourceError, chain_of
 from .events import CommentEvent, ErrorEvent, LifecycleEvent, MessageEvent, OpenEvent, ReadyState
@@ -24,44 +36,69 @@ __all__ = ["Listener"]
 
 _log = logging.getLogger("sse_client")
 
-_LIMIT_OF_EXIT = 2.0  # seconds that leaving the with block waits for the thread
+_EXIT_TIMEOUT = 2.0  # seconds that leaving the with block waits for the thread
+
+_HOW_TO_RESTART = (
+    "to go on from its last event, make a new one: Listener(EventSource(url, last_event_id=listener.last_event_id))"
+)
+
+_running: set[Listener] = set()
+"""The listeners whose threads run in this process."""
+
+
+def _warn_the_child() -> None:
+    """Say in a forked child that the listeners of its parent are dead there. Called by os.fork().
+
+    The child has copies of the objects and not of the threads: without this line, a worker of a
+    pre-forking server waits for events that nobody reads.
+    """
+    if _running:
+        _running.clear()
+        _log.warning(
+            "a Listener that was running before os.fork() is dead in this child process, since no thread is copied: "
+            "make and start one in the child if it needs events (with gunicorn, in post_fork)"
+        )
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which knows no fork
+    os.register_at_fork(after_in_child=_warn_the_child)
 
 
 class Listener(Handlers):
-    """Calls handlers for what an `EventSource` brings, while a daemon thread reads it.
+    """Calls handlers for the events of an `EventSource`, which a daemon thread reads.
 
-    One thread reads and calls. Handlers see events in the order of the stream, one at a
-    time, and a slow handler slows the reading down, and the server with it. With
-    ``dispatch``, they are called where it brings them.
+    The thread reads and calls the handlers in the order of the stream, one at a time. A
+    slow handler slows the reading down, and so the server. With ``dispatch``, the handlers run
+    on another thread, such as that of a main loop.
 
     Handlers are functions of one argument, the event. They can be added and removed at any
-    time, from any thread, also by handlers; that takes effect with the next event. What
-    they return is ignored. An exception in one is logged with its traceback, goes to the
-    `on_handler_error` handlers, and keeps neither the other handlers nor the stream from
-    going on. A `SystemExit` or its like ends the listener where it runs on the listener's
-    own thread, and is logged; elsewhere it goes to whoever runs the dispatched calls.
+    time, from any thread, also by handlers. That takes effect with the next event. What
+    they return is ignored. An exception in a handler is logged with its traceback, goes to
+    the `on_handler_error` handlers, and stops neither the other handlers nor the stream. A
+    `SystemExit` or its like ends the listener if it was raised on the listener's own thread,
+    and is logged; elsewhere it goes to whoever runs the dispatched calls.
 
-    An event that comes when it has no handler is dropped. If there is none for any
+    An event for which there is no handler is dropped. If there is none for any
     `MessageEvent` when the first one comes, a warning is logged, once.
 
     All methods and properties may be used from any thread and any handler. As a context
     manager it starts itself, and at the end closes itself and waits for the thread, up to
     2 seconds.
 
-    A program can end while a listener runs: the thread does not hold it up. After
-    ``os.fork()``, the thread is the parent's: in the child, a listener that was started
-    before is dead. There, `close` and `is_alive` do nothing to the parent's connection, and
-    all else raises a RuntimeError; make a new one. One that was not started can be started
-    in the child.
+    A program can end while a listener runs: the thread does not keep it alive. After
+    ``os.fork()``, a listener that was running before is dead in the child, which logs that
+    at WARNING. There, `close` and `is_alive` do nothing to the parent's connection, and all
+    other methods raise a RuntimeError: make a new one. One that was not started can be
+    started in the child.
 
     Args:
         source: What to read. It belongs to the listener from now on.
-        dispatch: Where to run handlers: a function ``dispatch(callback, *args)`` that sees
-            to it that ``callback(*args)`` is called, in this or another thread, now or
-            later, in order and once, such as ``wx.CallAfter``, ``GLib.idle_add`` or
-            ``loop.call_soon_threadsafe``; or a `DispatchQueue`. Called on the listener's
-            thread; if it raises, the listener ends with that error. None runs handlers on
-            the listener's thread.
+        dispatch: Where handlers run. None: on the listener's thread. A `DispatchQueue`: on the
+            thread of a main loop. Or any function ``dispatch(callback, *args)`` that
+            sees to it that ``callback(*args)`` is called, in this or another thread, now or
+            later, once and in order. (One that posts every call to a main loop, such as
+            ``loop.call_soon_threadsafe``, has no bound: a flood of events starves that loop.) It is
+            called on the listener's thread; if it raises, the listener ends with that error.
 
     Raises:
         TypeError: An argument is of the wrong type.
@@ -81,12 +118,12 @@ class Listener(Handlers):
         # Guarded by the lock.
         self._thread: Optional[threading.Thread] = None
         self._process = 0
-        """Where the listener was started; 0 before."""
+        """The process in which the listener was started; 0 before."""
 
         # Written by the listener's thread.
         self._settled = WakeEvent()
         """Set when the stream has first opened or has ended. By close() too."""
-        self._trouble: Optional[EventSourceError] = None
+        self._last_error: Optional[EventSourceError] = None
         self._error: Optional[BaseException] = None
 
     # Life -------------------------------------------------------------------------------
@@ -94,17 +131,17 @@ class Listener(Handlers):
     def start(self, *, wait: Optional[float] = None) -> None:
         """Start the thread. Returns at once; with ``wait``, blocks until the stream is open.
 
-        Also returns when the stream is over quietly, or `close` has been called, before it
-        was open. When it raises while it waits, it has closed the listener, as `close` does:
+        Also returns if the stream has ended quietly, or `close` has been called, before it
+        was open. If it raises while it waits, it has closed the listener, as `close` does:
         the thread ends at once, or when its handler returns; `join` waits for it.
 
         Args:
             wait: How many seconds the stream may take to open, attempts that fail included.
 
         Raises:
-            RuntimeError: It has been started or closed before.
+            RuntimeError: It has been started or closed before: a listener is for one run.
             EventSourceError: With ``wait``: the stream could not be opened; or not in time,
-                and this was the last trouble.
+                and this was the last error.
             TimeoutError: With ``wait``: the stream has not opened in time.
             TypeError, ValueError: ``wait`` is wrong.
         """
@@ -112,15 +149,17 @@ class Listener(Handlers):
         self._check_process()
         with self._lock:
             if self._closed:
-                raise RuntimeError("this Listener has been closed: make another one")
+                raise RuntimeError(f"this Listener has been closed; {_HOW_TO_RESTART}")
             if self._process:
-                raise RuntimeError("this Listener has been started already")
+                raise RuntimeError(f"this Listener has been started already; {_HOW_TO_RESTART}")
             thread = threading.Thread(target=self._run, name="sse-client-listener", daemon=True)
             self._thread, self._process = thread, os.getpid()
+            _running.add(self)
             try:
                 thread.start()
-            except Exception:  # no more threads to be had
+            except Exception:  # the system has no more threads
                 self._thread, self._process = None, 0
+                _running.discard(self)
                 raise
         if wait is not None:
             self._wait_until_open(wait)
@@ -133,7 +172,7 @@ class Listener(Handlers):
             raise
         error = self._error
         if not in_time:
-            error = self._trouble or TimeoutError(f"the stream has not opened within {wait:g} s")
+            error = self._last_error or TimeoutError(f"the stream has not opened within {wait:g} s")
         if error is not None and not self._closed:
             self.close()
             raise error
@@ -142,13 +181,13 @@ class Listener(Handlers):
         """End the listener for good: once this has returned, no handler is started, `on_close` included.
 
         Returns at once, never raises, may be called from any thread and any handler, and
-        more than once. A handler that is running may finish. If one is, in another thread,
-        close() gives it a twentieth of a second to do so, and then returns in any case. The
-        thread ends within a tenth of a second, or when its handler returns; `join` waits
-        for it.
+        more than once. Called in a handler, it also keeps the event from the handlers behind that
+        one. A handler that is running may finish. If one is running in another thread, close()
+        waits a twentieth of a second for it at most. The thread ends within a tenth of a second,
+        or when its handler returns; `join` waits for it.
         """
         if self._is_copy():
-            # No lock either: the parent may have held it.
+            # Without the lock: a thread of the parent may have held it.
             self._closed = True
             return
         with self._lock:
@@ -160,10 +199,10 @@ class Listener(Handlers):
         self._wait_for_handlers()
 
     def join(self, timeout: Optional[float] = None) -> bool:
-        """Wait until the thread has ended, ``timeout`` seconds at most; return whether it has. Blocks.
+        """Block until the thread has ended, ``timeout`` seconds at most; return whether it has ended.
 
-        Does not close: without `close`, the thread ends when the stream ends for good.
-        True at once if the listener was never started.
+        Does not close the listener: without `close`, the thread ends when the stream ends for
+        good. Returns True at once if the listener was never started.
 
         Raises:
             RuntimeError: This is the listener's own thread, which would wait for ever.
@@ -184,19 +223,19 @@ class Listener(Handlers):
 
     @property
     def ready_state(self) -> ReadyState:
-        """How the stream stands now. CLOSED after `close` and when the stream has ended for good."""
+        """The state of the stream. CLOSED after `close` and when the stream has ended for good."""
         self._check_process()
         return self._source.ready_state
 
     @property
     def last_event_id(self) -> str:
-        """The last event ID of the stream, as of what has been read: a queued event counts as handed over."""
+        """The last event ID that was read. With ``dispatch``, its event may still wait for its handlers."""
         self._check_process()
         return self._source.last_event_id
 
     @property
     def error(self) -> Optional[BaseException]:
-        """What ended the listener; None while it goes on, after a quiet end, and after `close`."""
+        """The error that ended the listener; None while it runs, after a quiet end, and after `close`."""
         self._check_process()
         return self._error
 
@@ -211,14 +250,15 @@ class Listener(Handlers):
         traceback: Optional[TracebackType],
     ) -> None:
         self.close()
-        if self.is_alive() and self._thread is not threading.current_thread() and not self.join(_LIMIT_OF_EXIT):
-            _log.warning("the thread of a closed Listener is still in a handler after %.0f s", _LIMIT_OF_EXIT)
+        if self.is_alive() and self._thread is not threading.current_thread() and not self.join(_EXIT_TIMEOUT):
+            _log.warning("the thread of a closed Listener is still in a handler after %.0f s", _EXIT_TIMEOUT)
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else "running" if self.is_alive() else "ended" if self._process else "new"
         return f"<Listener {state} to {self._source!r}>"
 
     def _is_copy(self) -> bool:
+        """Whether this is what os.fork() has made of a listener that its parent has started."""
         return self._process not in (0, os.getpid())
 
     def _check_process(self) -> None:
@@ -235,38 +275,44 @@ class Listener(Handlers):
     # The thread -------------------------------------------------------------------------
 
     def _run(self) -> None:
-        self._end(self._read())
+        try:
+            self._end(self._read())
+        finally:
+            _running.discard(self)
 
     def _read(self) -> Optional[BaseException]:
         """Read the stream to its end, for good; return what ended it, None for a quiet end."""
+        assert threading.current_thread() is self._thread
         direct = self._dispatch is None
         thread = threading.get_ident()
-        usual: Optional[type] = None  # MessageEvent, once the first has been noted; the others cost nothing more
+        noted: Optional[type] = None  # MessageEvent, once the first has been noted; the others cost nothing more
         try:
-            for event in self._source.lifecycle(comments=self._is_heard(CommentEvent)):
-                if type(event) is not usual:
+            for event in self._source.lifecycle(comments=self._handles(CommentEvent)):
+                if type(event) is not noted:
                     self._note(event)
                     if type(event) is MessageEvent:
-                        usual = MessageEvent
+                        noted = MessageEvent
                 if direct:
                     self._deliver(event, thread)
                 else:
                     self._post(event)
-        except BaseException as error:  # noqa: BLE001 - reported by _end, whatever it is
+        except BaseException as error:  # noqa: BLE001 - _end reports it, whatever it is
             return error
         return None
 
     def _note(self, event: LifecycleEvent) -> None:
+        """Store what `start` waits for, and warn if the first event has no handler."""
         if isinstance(event, OpenEvent):
             self._settled.set()
         elif isinstance(event, ErrorEvent):
-            self._trouble = event.error
-        elif isinstance(event, MessageEvent) and not self._is_heard(MessageEvent):
+            self._last_error = event.error
+        elif isinstance(event, MessageEvent) and not self._handles(MessageEvent):
             _log.warning(
                 "an event arrived, and this Listener has no handler for events: register handlers before start()"
             )
 
     def _end(self, error: Optional[BaseException]) -> None:
+        """Close the source, and tell what ended the stream: to `on_close`, or else to the log."""
         unexpected = error is not None and not isinstance(error, EventSourceError)
         if unexpected:
             _log.error("the listener has ended with %s", type(error).__name__, exc_info=error)
@@ -277,19 +323,19 @@ class Listener(Handlers):
         self._settled.set()
         if self._closed:
             return
-        if error is not None and not unexpected and not self._is_heard(CloseEvent) and not self._is_heard(ErrorEvent):
+        if error is not None and not unexpected and not self._handles(CloseEvent) and not self._handles(ErrorEvent):
             _log.error("the stream has ended: %s", error)
         try:
             (self._deliver if self._dispatch is None else self._post)(CloseEvent(error))
-        except BaseException as failure:  # noqa: BLE001 - there is nobody above to raise it to
+        except BaseException as failure:  # noqa: BLE001 - the thread ends here: nobody is above it
             _log.error("%s while on_close was called", type(failure).__name__, exc_info=failure)
 
     def _is_closed(self) -> bool:
         return self._closed
 
     def _post(self, event: Union[LifecycleEvent, CloseEvent]) -> None:
-        """Have an event delivered where the user wants it."""
-        if not self._is_wanted(event):
+        """Hand an event to ``dispatch``, if it has handlers."""
+        if not handlers_of(event, self._handlers):
             return
         if isinstance(self._dispatch, DispatchQueue):
             key: Any = event.type if type(event) is MessageEvent else type(event)
@@ -299,7 +345,7 @@ class Listener(Handlers):
 
 
 def _without_locals(error: Optional[BaseException]) -> Optional[BaseException]:
-    """Return an error that is kept, without what its traceback would keep alive: connections, buffers."""
+    """Return an error whose traceback keeps no local variables alive: connections, buffers."""
     for link in chain_of(error):
         traceback.clear_frames(link.__traceback__)
     return error

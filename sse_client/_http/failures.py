@@ -91,50 +91,10 @@ class Urllib3Exchange(Exchange):
         self._interrupter.release()
 
     def _detour(self) -> str:
-        return "" if self._proxy is None else f" through the proxy {self._proxy.url}"
+        return through(self._proxy)
 
     def _failure(self, error: Exception) -> EventSourceError:
-        cause = innermost(error)
-        if isinstance(cause, (ssl.SSLCertVerificationError, ssl.CertificateError)):
-            whose = "proxy" if isinstance(error, urllib3_errors.ProxyError) else "server"
-            detail = getattr(cause, "verify_message", "") or str(cause)
-            return CertificateRejected(
-                f"the {whose}'s certificate is not valid: {detail}{self._detour()}", url=self._url
-            )
-        refused = re.search(_REFUSED_TUNNEL, str(cause)) if isinstance(cause, OSError) else None
-        if refused and self._proxy is not None:
-            status = int(refused[1])
-            reason = f"the proxy {self._proxy.url} answered {status_text(status)}"
-            return ResponseRejected(reason, url=self._url, status=status, headers={})
-        return ConnectionFailed(self._why_failed(error, cause) + self._detour(), url=self._url)
-
-    def _why_failed(self, error: Exception, cause: BaseException) -> str:
-        if isinstance(error, urllib3_errors.ProxyError):
-            if _is_timeout(error.original_error):
-                return timed_out("no connection to the proxy", "connect_timeout", self._timeouts.connect, cause)
-            return f"the proxy cannot be reached ({_words(cause)}): no connection"
-        if isinstance(error, urllib3_errors.NameResolutionError):
-            return "the host name could not be resolved"
-        if isinstance(error, urllib3_errors.NewConnectionError):
-            return f"no connection: {_words(cause)}"
-        if isinstance(error, urllib3_errors.ConnectTimeoutError):
-            return timed_out("no connection", "connect_timeout", self._timeouts.connect, cause)
-        if isinstance(error, urllib3_errors.ReadTimeoutError):
-            in_tunnel = self._proxy is not None and str(error.url) == self._proxy.url
-            if in_tunnel:
-                return timed_out("no response", "connect_timeout", self._timeouts.connect, cause)
-            return timed_out("no response", "response_timeout", self._timeouts.response, cause)
-        if isinstance(error, urllib3_errors.EmptyPoolError):
-            return "no connection: all of the pool's are in use"
-        if isinstance(cause, http.client.RemoteDisconnected):
-            return "the server closed the connection without a response"
-        if isinstance(cause, HeadCutOff):
-            return "the server broke off in the middle of its answer"
-        if isinstance(cause, http.client.HTTPException):
-            return f"the response is garbled ({type(cause).__name__})"
-        if isinstance(cause, ssl.SSLError):
-            return f"the TLS handshake failed: {_words(cause)}"
-        return f"no response: {_words(cause)}"
+        return failure_of(error, url=self._url, proxy=self._proxy, timeouts=self._timeouts)
 
     def _why_lost(self, error: Exception) -> str:
         cause = innermost(error)
@@ -145,6 +105,70 @@ class Urllib3Exchange(Exchange):
         if isinstance(cause, (http.client.IncompleteRead, urllib3_errors.IncompleteRead)):
             return "the stream was cut off in the middle of its framing"
         return f"the connection broke: {_words(cause)}"
+
+
+def failure_of(error: Exception, *, url: str, proxy: Optional[Proxy], timeouts: Timeouts) -> EventSourceError:
+    """Return what urllib3 or the socket raised, before there was a response, in our words.
+
+    Args:
+        error: What was raised.
+        url: The address, in the form for showing.
+        proxy: The proxy that the request went through.
+        timeouts: How long it was waited for.
+    """
+    cause = innermost(error)
+    detour = through(proxy)
+    if isinstance(cause, (ssl.SSLCertVerificationError, ssl.CertificateError)):
+        whose = "proxy" if isinstance(error, urllib3_errors.ProxyError) else "server"
+        detail = getattr(cause, "verify_message", "") or str(cause)
+        return CertificateRejected(f"the {whose}'s certificate is not valid: {detail}{detour}", url=url)
+    refused = re.search(_REFUSED_TUNNEL, str(cause)) if isinstance(cause, OSError) else None
+    if refused and proxy is not None:
+        status = int(refused[1])
+        reason = f"the proxy {proxy.url} answered {status_text(status)}"
+        return ResponseRejected(reason, url=url, status=status, headers={})
+    return ConnectionFailed(_why_failed(error, cause, proxy, timeouts) + detour, url=url)
+
+
+def loss_of(error: OSError, *, url: str, idle_timeout: Optional[float]) -> ConnectionLost:
+    """Return what a socket that was read raised, in our words."""
+    if isinstance(error, socket.timeout):
+        return ConnectionLost(timed_out("no byte", "idle_timeout", idle_timeout, error), url=url)
+    return ConnectionLost(f"the connection broke: {_words(error)}", url=url)
+
+
+def through(proxy: Optional[Proxy]) -> str:
+    """Return what to add to the reason of a failure: the proxy, if there was one."""
+    return "" if proxy is None else f" through the proxy {proxy.url}"
+
+
+def _why_failed(error: Exception, cause: BaseException, proxy: Optional[Proxy], timeouts: Timeouts) -> str:
+    if isinstance(error, urllib3_errors.ProxyError):
+        if _is_timeout(error.original_error):
+            return timed_out("no connection to the proxy", "connect_timeout", timeouts.connect, cause)
+        return f"the proxy cannot be reached ({_words(cause)}): no connection"
+    if isinstance(error, urllib3_errors.NameResolutionError):
+        return "the host name could not be resolved"
+    if isinstance(error, urllib3_errors.NewConnectionError):
+        return f"no connection: {_words(cause)}"
+    if isinstance(error, urllib3_errors.ConnectTimeoutError):
+        return timed_out("no connection", "connect_timeout", timeouts.connect, cause)
+    if isinstance(error, urllib3_errors.ReadTimeoutError):
+        in_tunnel = proxy is not None and str(error.url) == proxy.url
+        if in_tunnel:
+            return timed_out("no response", "connect_timeout", timeouts.connect, cause)
+        return timed_out("no response", "response_timeout", timeouts.response, cause)
+    if isinstance(error, urllib3_errors.EmptyPoolError):
+        return "no connection: all of the pool's are in use"
+    if isinstance(cause, http.client.RemoteDisconnected):
+        return "the server closed the connection without a response"
+    if isinstance(cause, HeadCutOff):
+        return "the server broke off in the middle of its answer"
+    if isinstance(cause, http.client.HTTPException):
+        return f"the response is garbled ({type(cause).__name__})"
+    if isinstance(cause, ssl.SSLError):
+        return f"the TLS handshake failed: {_words(cause)}"
+    return f"no response: {_words(cause)}"
 
 
 def timed_out(what: str, parameter: str, limit: Optional[float], cause: BaseException) -> str:

@@ -6,6 +6,7 @@ import gc
 import os
 import queue
 import random
+import subprocess
 import threading
 import time
 import weakref
@@ -295,7 +296,9 @@ sys.exit(4)
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
 def test_after_a_fork_the_childs_copy_says_so_and_the_parents_goes_on(server: EventStreamServer) -> None:
-    """In the child a started listener raises when used; its close() and the child's end leave the parent's alone."""
+    """The child says once, at WARNING, that its copy is dead. The copy raises when it is used; its close() and
+    the child's end leave the parent's connection alone.
+    """
     forked = threading.Event()
 
     def stream(exchange: Exchange) -> None:
@@ -322,6 +325,7 @@ listener.start()
 arrived.wait(10)
 pid = os.fork()
 if not pid:
+    print("forked", flush=True)
     for use in (listener.start, listener.join, lambda: listener.on_event(print), lambda: listener.off(print),
                 lambda: listener.ready_state, lambda: listener.last_event_id, lambda: listener.error):
         try:
@@ -334,20 +338,28 @@ if not pid:
     fresh.start(wait=10)
     fresh.close()
     print("fresh", fresh.join(10), flush=True)
+    grandchild = os.fork()
+    if grandchild:
+        os.waitpid(grandchild, 0)
     sys.exit(0)
 print("child", os.waitpid(pid, 0)[1], listener.is_alive(), flush=True)
 after.wait(10)
 """
     )
-    with child(code, server.url) as process:
+    with child(code, server.url, stderr=subprocess.STDOUT) as process:
         server.wait_for_requests(1)
         server.stream(hold())
         process.wait_for("child")
         forked.set()
         process.wait_for("got after")
         assert sum("copies no threads" in line for line in process.lines) == 7
-        assert [line for line in process.lines if not line.startswith("refused")] == [
+        warnings = [line for line in process.lines if line.startswith("a Listener")]
+        assert len(warnings) == 1
+        assert "dead in this child process" in warnings[0]
+        assert "post_fork" in warnings[0]
+        assert [line for line in process.lines if not line.startswith(("refused", "a Listener"))] == [
             "got before",
+            "forked",
             "alive False",
             "fresh True",
             "child 0 True",

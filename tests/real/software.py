@@ -83,6 +83,16 @@ class Program:
                 raise AssertionError(f"{self._arguments[0]} does not listen:\n{said}")
             pause.wait(0.02)
 
+    def signal(self, number: int) -> None:
+        """Send it a signal, while it runs."""
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    def kill(self) -> None:
+        """End it as ``kill -9`` does, and wait for its end."""
+        self.signal(signal.SIGKILL)
+        self.stop()
+
     def stop(self) -> None:
         """End it, and wait for its end."""
         process, self._process = self._process, None

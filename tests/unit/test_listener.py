@@ -11,6 +11,7 @@ from typing import Any, Callable
 
 import pytest
 
+import sse_client.listener
 from sse_client._handlers import CloseEvent, HandlerErrorEvent
 from sse_client.dispatch_queue import DispatchQueue
 from sse_client.errors import ConnectionFailed, ResponseRejected
@@ -23,7 +24,7 @@ from sse_client.testing import ScriptedConnector, comment, event, hold
 from .interruption import interrupted_at
 from .listeners import LIMIT, run, scripted
 
-CLOSING = ("listener.py", "handlers.py", "dispatch_queue.py", "source.py", "wake.py")  # what close() runs through
+CLOSING = ("listener.py", "_handlers.py", "dispatch_queue.py", "source.py")  # what close() runs through
 
 
 class ManualDispatch:
@@ -323,14 +324,26 @@ def test_a_copy_in_a_child_process_says_so_before_all_else(monkeypatch: pytest.M
             assert "copies no threads" in str(other.submit(use, print).exception(LIMIT))
 
 
+def test_a_child_process_is_warned_of_running_listeners_only(caplog: pytest.LogCaptureFixture) -> None:
+    """What was new, or had ended, before a fork can be ignored: no log line."""
+    run(scripted())
+    new = scripted()
+    sse_client.listener._warn_the_child()
+    assert warnings_in(caplog) == []
+    with scripted(hold(), end=False):
+        sse_client.listener._warn_the_child()
+    assert "in post_fork" in caplog.text
+    new.close()
+
+
 def test_starting_twice_or_after_close_is_an_error() -> None:
-    """A listener is for one life: the second start says so."""
+    """A listener is for one run: the second start says so, and how to go on from the last event."""
     listener = scripted(hold())
     listener.start()
-    with pytest.raises(RuntimeError, match="started already"):
+    with pytest.raises(RuntimeError, match=r"started already.*make a new one.*last_event_id="):
         listener.start()
     listener.close()
-    with pytest.raises(RuntimeError, match="has been closed"):
+    with pytest.raises(RuntimeError, match=r"has been closed.*make a new one.*last_event_id="):
         listener.start()
     assert listener.join(LIMIT)
     unused = scripted()
@@ -432,7 +445,7 @@ def test_the_with_block_does_not_wait_for_ever(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A handler that does not return holds the block up for a limited time only, and that is logged."""
-    monkeypatch.setattr("sse_client.listener._LIMIT_OF_EXIT", 0.05)
+    monkeypatch.setattr("sse_client.listener._EXIT_TIMEOUT", 0.05)
     release, entered = threading.Event(), threading.Event()
     listener = scripted(event("x"))
     listener.on_event(lambda _: (entered.set(), release.wait(LIMIT)))

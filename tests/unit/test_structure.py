@@ -45,11 +45,19 @@ IMPURE = {
     "time",
     "urllib3",
 }
-# Only these know the HTTP libraries.
-KNOW_URLLIB3 = {"_http.failures", "_http.interrupt", "_http.transport", "_http.watched", "requests_bridge"}
+# Only these know the libraries.
+KNOW_URLLIB3 = {
+    "_http.failures",
+    "_http.interrupt",
+    "_http.transport",
+    "_http.tunnel",
+    "_http.watched",
+    "requests_bridge",
+}
 KNOW_REQUESTS = {"requests_bridge"}
+KNOW_REDIS = {"_relay.store"}
 # Imported by name where they are wanted, so that importing the package stays cheap.
-ON_DEMAND = ("__main__", "cli", "requests_bridge", "testing")
+ON_DEMAND = ("__main__", "_relay", "cli", "fallback", "redis_relay", "requests_bridge", "testing")
 
 
 def imports(tree: ast.AST) -> Iterator[tuple[str, int]]:
@@ -100,11 +108,12 @@ def test_pure_modules(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(MODULES))
-def test_who_knows_the_http_libraries(name: str) -> None:
-    """Only the modules that carry connections import urllib3 or requests."""
+def test_who_knows_the_libraries(name: str) -> None:
+    """Only the modules that carry connections import urllib3, requests or redis."""
     roots = {module.split(".")[0] for module, level in imports(TREES[name]) if not level}
     assert "urllib3" not in roots or name in KNOW_URLLIB3
     assert "requests" not in roots or name in KNOW_REQUESTS
+    assert "redis" not in roots or name in KNOW_REDIS
 
 
 def test_no_cycles() -> None:
@@ -168,7 +177,7 @@ def test_public_names() -> None:
 
 def test_what_an_import_leaves_out() -> None:
     """Importing the package loads nothing that is for few programs: half of the time that it takes would be theirs."""
-    late = ["http.cookiejar", "requests", "sse_client.cli.main", "sse_client.testing", "urllib.request"]
+    late = ["http.cookiejar", "redis", "requests", "sse_client.cli.main", "sse_client.testing", "urllib.request"]
     code = f"import sys; own = set(sys.modules); import sse_client; print({set(late)} & (set(sys.modules) - own))"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert result.stdout == "set()\n"
