@@ -176,6 +176,7 @@ class Urllib3Connector(Connector):
         ssl_context: Optional[ssl.SSLContext],
     ) -> None:
         self.is_repeatable = options.is_repeatable
+        self.url = options.shown_url
         self._options = options
         self._timeouts = timeouts
         self._proxy = proxy

@@ -32,7 +32,7 @@ def test_every_redirect_is_followed(server: EventStreamServer, status: int) -> N
     server.redirect("/there?query=2", status=status)
     server.stream(event("a"))
     with EventSource(server.url + "here?query=1", headers=SECRET_HEADERS, last_event_id="7") as source:
-        opened, first, *_ = [next(life) for life in [source.lifecycle()] for _ in range(2)]
+        _, opened, first = [next(life) for life in [source.lifecycle()] for _ in range(3)]
     assert isinstance(opened, OpenEvent)
     assert opened.url == server.url + "there?..."
     assert getattr(first, "data", None) == "a"

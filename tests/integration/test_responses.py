@@ -46,7 +46,7 @@ def test_statuses_after_which_it_comes_back(server: EventStreamServer, status: i
     server.respond(status, b"busy", {"Connection": "close"} if close else {})
     server.stream(event("a"))
     with EventSource(server.url, reconnect=AT_ONCE) as source:
-        first, second, *_ = source.lifecycle()
+        _, first, _, second, *_ = source.lifecycle()
     assert isinstance(first, ErrorEvent)
     assert isinstance(first.error, ResponseRejected)
     assert (first.error.status, first.error.body, first.attempt) == (status, b"busy", 1)
@@ -307,7 +307,7 @@ def test_the_open_event_has_the_headers(server: EventStreamServer) -> None:
     """Headers are there in lower case, repeated ones joined; repr does not show them."""
     server.stream(headers=[("X-One", "1"), ("x-one", "2"), ("Set-Cookie", "secret")])
     with EventSource(server.url, reconnect=None) as source:
-        opened = next(source.lifecycle())
+        _, opened, *_ = source.lifecycle()
     assert isinstance(opened, OpenEvent)
     assert (opened.headers["x-one"], opened.headers["set-cookie"]) == ("1, 2", "secret")
     assert "secret" not in repr(opened)

@@ -15,7 +15,7 @@ import sse_client.listener
 from sse_client._handlers import CloseEvent, HandlerErrorEvent
 from sse_client.dispatch_queue import DispatchQueue
 from sse_client.errors import ConnectionFailed, ResponseRejected
-from sse_client.events import CommentEvent, ErrorEvent, MessageEvent, OpenEvent, ReadyState
+from sse_client.events import CommentEvent, ConnectingEvent, ErrorEvent, MessageEvent, OpenEvent, ReadyState
 from sse_client.listener import Listener
 from sse_client.reconnect import ReconnectPolicy
 from sse_client.source import EventSource
@@ -90,7 +90,7 @@ def test_an_error_of_the_program_ends_the_listener_and_is_always_logged(caplog: 
     connector.stream(hold())
     source = EventSource(connector)
     loop = source.lifecycle()
-    assert isinstance(next(loop), OpenEvent)
+    assert isinstance(next(loop), ConnectingEvent)
     listener = Listener(source)
     seen: list[CloseEvent] = []
     listener.on_close(seen.append)
@@ -262,10 +262,10 @@ def test_start_raises_what_ended_the_stream() -> None:
 
 
 class SlowConnector(ScriptedConnector):
-    """Waits between attempts until it is woken."""
+    """Its waits between attempts take their time."""
 
-    def wait(self, delay: float, woken: threading.Event) -> None:
-        assert woken.wait(LIMIT)
+    def real_delay(self, delay: float) -> float:
+        return delay
 
 
 def test_start_raises_the_last_trouble_when_the_time_is_over() -> None:
