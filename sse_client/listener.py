@@ -57,7 +57,7 @@ def _warn_the_child() -> None:
         _running.clear()
         _log.warning(
             "a Listener that was running before os.fork() is dead in this child process, since no thread is copied: "
-            "make and start one in the child if it needs events (with gunicorn, in post_fork)"
+            "make and start one in the child if it needs events (with gunicorn, in post_worker_init)"
         )
 
 

@@ -332,7 +332,7 @@ def test_a_child_process_is_warned_of_running_listeners_only(caplog: pytest.LogC
     assert warnings_in(caplog) == []
     with scripted(hold(), end=False):
         sse_client.listener._warn_the_child()
-    assert "in post_fork" in caplog.text
+    assert "in post_worker_init" in caplog.text
     new.close()
 
 
