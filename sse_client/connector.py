@@ -13,6 +13,7 @@ they only wake the reader, and the reader releases.
 
 from __future__ import annotations
 
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -89,24 +90,20 @@ class Connector(ABC):
     Attributes:
         is_repeatable: Whether what it asks for may be asked again without harm. If not, an
             `EventSource` does not reconnect unless it is told to.
-        url: Where the stream comes from, as it may be shown: without user name, password,
-            query and fragment. ``""`` where that is not known before an attempt.
     """
 
     is_repeatable: bool = True
-    url: str = ""
 
     @abstractmethod
     def connection(self) -> Connection:
         """Return the connection for the next attempt, not yet opened. Does not block."""
 
-    def real_delay(self, delay: float) -> float:
-        """Return how many seconds a wait of ``delay`` seconds before the next attempt really takes: all of them.
+    def wait(self, delay: float, woken: threading.Event) -> None:
+        """Let ``delay`` seconds pass, or less if ``woken`` is set meanwhile. Blocks.
 
-        Called once for each wait. Overridden where time is not real, so that tests of
-        reconnecting take none.
+        Overridden where time is not real, so that tests of reconnecting take none.
         """
-        return delay
+        woken.wait(delay)
 
     def close(self) -> None:  # noqa: B027 - empty on purpose: most connectors hold nothing between attempts
         """Give back what is kept between connections. Called when a loop ends, and by `EventSource.close`."""

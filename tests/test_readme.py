@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import re
 import shlex
 import subprocess
@@ -162,14 +163,21 @@ def shell_lines() -> Iterator[str]:
 
 
 @pytest.mark.parametrize("line", [line for line in shell_lines() if line.startswith("sse-client ")])
-def test_commands(line: str, server: EventStreamServer) -> None:
-    """Every call of sse-client in the README works."""
+def test_commands(line: str, server: EventStreamServer, tmp_path: Path) -> None:
+    """Every call of sse-client in the README works, up to where a shell takes over."""
+    (tmp_path / "question.json").write_text("{}", encoding="utf-8")
     arguments = shlex.split(line.replace("https://example.com", server.url.rstrip("/")))[1:]
+    end = next((index for index, word in enumerate(arguments) if word in ("|", ">>")), None)
     done = subprocess.run(
-        [sys.executable, "-m", "sse_client", *arguments], capture_output=True, timeout=60, check=False, cwd=ROOT
+        [sys.executable, "-m", "sse_client", *arguments[:end]],
+        capture_output=True,
+        timeout=60,
+        check=False,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     assert done.returncode == 0, done.stderr
-    assert b"build" in done.stdout
+    assert done.stdout == b"Hello" if "--until" in line else b"build" in done.stdout
 
 
 def test_installing() -> None:

@@ -1,33 +1,32 @@
-"""The ``sse-client`` command: follow an event stream from a shell.
-
-Rules of this file: events go to stdout, everything else to stderr; each line as soon as
-there is one.
-"""
+"""The ``sse-client`` command: what it is asked to do, and the exit code for how that went."""
 
 from __future__ import annotations
 
 import argparse
-import json
 import logging
-import re
+import os
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Callable, Optional
+from typing import Optional
 
-from sse_client.errors import ConnectionLost, EventSourceError, ResponseRejected
-from sse_client.events import ErrorEvent, MessageEvent, OpenEvent
-from sse_client.source import EventSource
+from sse_client.errors import EventSourceError, ResponseRejected
 
 from .demo import run_demo
-from .options import make_parser, parse, source_settings
-from .terminal import Terminal, stopped_at_hang_up
+from .endings import Terminated, terminated_like_interrupted
+from .follow import Following
+from .options import is_recording, make_parser, parse
+from .recording import Recording, open_recording
+from .request import make_policy, make_stream
+from .terminal import Terminal
+from .usage import Parser
 
-_INTERRUPTED = 130
+GAVE_UP, REFUSED, INTERRUPTED, TERMINATED = 1, 22, 130, 143
+
 _BEGINNING = 300  # how many characters of a rejected response's body are shown without -v
-
-# What JSON may hold as it is, though a terminal obeys it, or other programs see the end of a line in it.
-_ESCAPED_IN_JSON = re.compile("[\x7f-\x9f\u2028\u2029]")
+_DEMO_SECONDS = 10.0
+_UNVERIFIED = "-k: any certificate is believed, so whoever is on the way can read everything, and answer instead"
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
@@ -47,95 +46,51 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     out = Terminal(sys.stdout, color=options.color)
     err = Terminal(sys.stderr, color=options.color)
     try:
-        with _logging_to(err, verbose=options.verbose):
+        with terminated_like_interrupted(), _logging_to(err, verbose=options.verbose), _warning_of(options, err):
             if options.demo:
-                return run_demo(options.seconds, out)
-            with _source(parser, options) as source:
-                follow(source, out, err, to_text=json_line if options.json else _data, limit=options.limit)
-            return 0
-    except KeyboardInterrupt:
-        return _INTERRUPTED
+                return run_demo(options.seconds or _DEMO_SECONDS, out)
+            with _following(parser, options, out, err) as following:
+                return following.run()
+    except KeyboardInterrupt as interrupt:
+        out.abandon()  # whoever reads it may be why it was not written
+        return TERMINATED if isinstance(interrupt, Terminated) else INTERRUPTED
     except BrokenPipeError:
         out.silence()
         err.silence()
         return 0
     except EventSourceError as error:
         _tell_failure(error, err, verbose=options.verbose)
-        return 1
+        return REFUSED if isinstance(error, ResponseRejected) else GAVE_UP
     except (ImportError, ValueError) as error:
         # Of the loop's, there are only those of a proxy, named by the environment, that cannot be used.
         err.line(err.paint(f"sse-client: {error}", "red"))
-        return 1
+        return GAVE_UP
     except OSError as error:
         # Those of the network have all become an EventSourceError; this is the disk that is full, and the like.
         out.silence()
         err.line(err.paint(f"sse-client: {error.strerror or error}", "red"))
-        return 1
+        return GAVE_UP
 
 
-def follow(
-    source: EventSource,
-    out: Terminal,
-    err: Terminal,
-    *,
-    to_text: Callable[[MessageEvent], str],
-    limit: Optional[int] = None,
-) -> None:
-    """Print the events of a source to ``out``, and what happens to its connection to ``err``. Blocks.
-
-    Args:
-        source: What to follow. It is closed only if nobody reads ``out`` any more.
-        out: Where the events go.
-        err: Where the states go.
-        to_text: What to print for an event.
-        limit: After how many events to stop; None for no limit.
-
-    Raises:
-        EventSourceError: The stream failed.
-        BrokenPipeError: Nobody reads ``out`` any more. This is noticed at once if it is a pipe.
-        OSError: It could not be printed.
-    """
-    printed = 0
-    connected = False
-    with stopped_at_hang_up(out.descriptor, source.close):
-        for event in source.lifecycle():
-            if isinstance(event, MessageEvent):
-                out.line(out.safe(to_text(event)))
-                printed += 1
-                if printed == limit:
-                    return
-            elif isinstance(event, OpenEvent):
-                connected = True
-                err.line(err.paint(f"connected to {event.url}", "green"))
-            elif isinstance(event, ErrorEvent):
-                connected = False
-                if event.delay is not None:
-                    err.line(err.paint(_trouble(event.error, event.delay), "yellow"))
-    # There are two quiet ends, that of the one stream without reconnecting and a 204, which opens no stream.
-    text = "the server ended the stream" if connected else "the server says that the stream is over (status 204)"
-    err.line(err.paint(text, "green"))
-
-
-def json_line(event: MessageEvent) -> str:
-    """Return an event as a JSON object in one line, whatever counts as the end of a line."""
-    text = json.dumps({name: getattr(event, name) for name in MessageEvent.__slots__}, ensure_ascii=False)
-    return _ESCAPED_IN_JSON.sub(lambda match: f"\\u{ord(match.group()):04x}", text)
-
-
-def _data(event: MessageEvent) -> str:
-    return event.data
-
-
-def _source(parser: argparse.ArgumentParser, options: argparse.Namespace) -> EventSource:
+@contextmanager
+def _following(parser: Parser, options: argparse.Namespace, out: Terminal, err: Terminal) -> Iterator[Following]:
+    """Make ready what the options ask for; what is wrong with them is wrong usage."""
+    descriptor = None
     try:
-        return EventSource(options.url, **source_settings(options))
-    except ValueError as error:
+        if is_recording(options):
+            descriptor = open_recording(options.url)
+            following = Following(Recording(descriptor), None, options, out, err)
+        else:
+            connector = make_stream(options)
+            policy = make_policy(options, is_repeatable=connector.is_repeatable)
+            following = Following(connector, policy, options, out, err)
+    except (ImportError, OSError, ValueError) as error:
         parser.error(str(error))
-
-
-def _trouble(error: EventSourceError, delay: float) -> str:
-    text = f"disconnected: {error.reason}" if isinstance(error, ConnectionLost) else f"not connected: {error}"
-    return f"{text}; again in {delay:.1f} s"
+    try:
+        yield following
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
 
 
 def _tell_failure(error: EventSourceError, err: Terminal, *, verbose: bool) -> None:
@@ -146,6 +101,15 @@ def _tell_failure(error: EventSourceError, err: Terminal, *, verbose: bool) -> N
             body = f"{body[:_BEGINNING].rstrip()} ... (more with -v)"
         if body:
             err.line(err.safe(body))
+
+
+@contextmanager
+def _warning_of(options: argparse.Namespace, err: Terminal) -> Iterator[None]:
+    with warnings.catch_warnings():
+        if options.insecure:
+            err.line(err.paint(f"sse-client: WARNING: {_UNVERIFIED}", "bold", "red"))
+            warnings.filterwarnings("ignore", message="Unverified HTTPS request")  # urllib3's, with every request
+        yield
 
 
 # Logging --------------------------------------------------------------------------------

@@ -1,236 +1,147 @@
-"""How the ``sse-client`` command is used: which options there are, and what they ask of an `EventSource`.
+"""Which options the ``sse-client`` command has, and which go together. `MANUAL` says what they do.
 
-Rules of this file: wrong usage is a message that names the option, and never shows what
-may be a secret; nothing is connected to from here.
+Rules of this file: wrong usage is a message that names the option and quotes no value;
+nothing is read and nothing is connected to from here.
 """
 
 from __future__ import annotations
 
 import argparse
-import math
-import os
-import ssl
-import sys
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Optional
+import re
+from collections.abc import Iterable, Sequence
+from typing import Optional
 
 from sse_client._version import __version__
 
-_DESCRIPTION = """\
-Follow an event stream (Server-Sent Events): print the data of each event to
-stdout as soon as it arrives; reconnect and go on from the last event.
-What happens to the connection is told on stderr.
-"""
+from .manual import MANUAL
+from .usage import Parser, one_of, seconds, seconds_or_none, whole_number
 
-_EPILOG = """\
-exit codes:
-  0    the stream ended for good, --limit was reached, or nobody reads stdout
-       any more; the demo ended, with nothing lost and nothing twice
-  1    the stream failed; the reason is on stderr
-  2    wrong usage
-  130  Ctrl-C
+_SCHEME = re.compile("[A-Za-z][A-Za-z0-9+.-]*://")
 
-In a pipe the output is UTF-8 and the data is unchanged. On a terminal, control
-characters in it are replaced. NO_COLOR and TERM=dumb switch colours off.
+FORMATS = ("data", "json", "raw", "pretty")
 
-examples:
-  sse-client https://example.com/builds
-  sse-client --json -H 'X-Key: 1' https://example.com/builds | jq .data
-  sse-client -H @headers.txt -d @question.json https://example.com/answers
-  sse-client --demo
-"""
-
-_LONGEST_DEMO = 86400.0
-_DEMO_OPTIONS = ("demo", "seconds", "color", "verbose")
+_EVERYWHERE = {"url", "color", "verbose"}
+_ASKING = {
+    *("headers", "user", "method", "data", "json_data", "proxy", "cacert", "cert", "key", "insecure"),
+    *("connect_timeout", "idle_timeout", "last_event_id"),
+}
+_LIFE = {"position", "last_event_id", "reconnect", "retries", "retry"}
+_DEMO = _EVERYWHERE - {"url"} | {"demo", "seconds"}
 
 
-def make_parser() -> argparse.ArgumentParser:
+def make_parser() -> Parser:
     """Return the parser of the command's arguments."""
-    parser = argparse.ArgumentParser(
-        prog="sse-client",
-        usage="sse-client [options] URL\n       sse-client --demo [--seconds S]",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    parser.add_argument("url", metavar="URL", nargs="?", help="the address of the stream (http or https)")
-    parser.add_argument(
-        "--json", action="store_true", help="print a JSON object a line: type, data, last_event_id, origin"
-    )
-    parser.add_argument(
-        "-H",
-        "--header",
-        metavar="'NAME: VALUE'",
-        dest="headers",
-        action="append",
-        default=[],
-        help="send this header too (repeatable); @FILE, or @- for stdin, has headers one a line: what is in a file "
-        "does not show in the list of processes",
-    )
-    parser.add_argument(
-        "-X",
-        "--method",
-        help="the request's method, by default GET, or POST with --data; "
-        "with any but GET and HEAD there is no reconnecting",
-    )
-    parser.add_argument(
-        "-d",
-        "--data",
-        action="append",
-        default=[],
-        help="send this body, as it is, or what is in @FILE, or @- for stdin; say what it is: -H 'Content-Type: ...'",
-    )
-    parser.add_argument("--last-event-id", metavar="ID", default="", help="go on after the event of this ID")
-    parser.add_argument("--limit", metavar="N", type=_limit, help="stop after N events")
-    parser.add_argument(
-        "--no-reconnect", dest="reconnect", action="store_false", help="stop at the end of the first connection"
-    )
-    parser.add_argument(
-        "--cacert", metavar="FILE", help="trust the certificate authorities in this file (PEM), not the system's"
-    )
-    parser.add_argument(
-        "--no-color", dest="color", action="store_false", help="no colours; there are none outside of a terminal"
-    )
-    parser.add_argument(
-        "-v",
-        "--verbose",
-        action="store_true",
-        help="log to stderr, and show all that a rejected response says, not just its beginning (up to 64 KiB)",
-    )
+    parser = Parser(MANUAL)
+    parser.add_argument("url", nargs="?")
+
+    parser.add_argument("-e", "--event", dest="types", action="append", default=[])
+    parser.add_argument("--exclude", dest="excluded", action="append", default=[])
+    parser.add_argument("--comments", action="store_true")
+    parser.add_argument("--limit", type=whole_number(1))
+    parser.add_argument("--until")
+    parser.add_argument("--max-time", type=seconds)
+    parser.add_argument("--idle-exit", type=seconds)
+
+    parser.add_argument("-o", "--output", type=one_of(*FORMATS))
+    parser.add_argument("--json", dest="output", action="store_const", const="json")
+    parser.add_argument("--field", type=_path)
+    parser.add_argument("--timestamps", action="store_true")
+    parser.add_argument("--no-color", dest="color", action="store_false")
+    parser.add_argument("-q", "--quiet", action="store_true")
+    parser.add_argument("-v", "--verbose", action="store_true")
+    parser.add_argument("--summary", action="store_true")
+
+    parser.add_argument("-H", "--header", dest="headers", action="append", default=[])
+    parser.add_argument("-u", "--user")
+    parser.add_argument("-X", "--method", type=_method)
+    parser.add_argument("-d", "--data", action="append", default=[])
+    parser.add_argument("--json-data", action="append", default=[])
+    parser.add_argument("-x", "--proxy")
+    for name in ("--cacert", "--cert", "--key"):
+        parser.add_argument(name)
+    parser.add_argument("-k", "--insecure", action="store_true")
+    parser.add_argument("--connect-timeout", type=seconds_or_none, default=10.0)
+    parser.add_argument("--idle-timeout", type=seconds_or_none, default=300.0)
+
+    parser.add_argument("-c", "--continue", dest="position")
+    parser.add_argument("--last-event-id", type=_event_id, default="")
+    parser.add_argument("--no-reconnect", dest="reconnect", action="store_false")
+    parser.add_argument("--retries", type=whole_number(0))
+    parser.add_argument("--retry", type=seconds)
+
+    parser.add_argument("--demo", action="store_true")
+    parser.add_argument("--seconds", type=seconds)
     parser.add_argument("--version", action="version", version=f"sse-client {__version__}")
-    parser.add_argument("--demo", action="store_true", help="follow a small server of this package's own")
-    parser.add_argument("--seconds", metavar="S", type=_seconds, help="how long the demo takes (10)")
     return parser
 
 
-def parse(parser: argparse.ArgumentParser, argv: Optional[Sequence[str]]) -> argparse.Namespace:
+def parse(parser: Parser, argv: Optional[Sequence[str]]) -> argparse.Namespace:
     """Return the options that these arguments give, those of the process for None.
 
     Raises:
         SystemExit: As argparse does, for ``--help``, ``--version`` and wrong usage.
     """
-    options = parser.parse_args(argv)
+    options = parser.parse(argv)
+    given = {name for name, value in vars(options).items() if value != parser.get_default(name)}
     if options.demo:
-        for name, value in vars(options).items():
-            if name not in _DEMO_OPTIONS and value != parser.get_default(name):
-                parser.error("--demo goes with --seconds, --no-color and --verbose only")
-        if options.seconds is None:
-            options.seconds = 10.0
+        _refuse(parser, given - _DEMO, "--demo goes with --seconds, --no-color and --verbose only")
         return options
     if options.url is None:
         parser.error("a URL is required (or --demo)")
-    if options.seconds is not None:
-        parser.error("--seconds is for --demo")
-    if len(options.data) > 1:
-        parser.error("-d/--data can be given only once: there is one body")
-    if [*options.headers, *options.data].count("@-") > 1:
-        parser.error("@- can be given only once: stdin has one end")
+    _refuse(parser, given & {"seconds"}, "--seconds is for --demo")
+    if is_recording(options):
+        _refuse(parser, given & (_ASKING | _LIFE), "what is asked, and how long it lives, is for URLs only")
+    if not is_recording(options) and not options.url.lower().startswith(("http://", "https://")):
+        parser.error("a URL starts with http:// or https://")
+    _check_request(parser, options)
+    _check_life(parser, options, given)
+    if options.output == "raw":
+        unfit = given & {"types", "excluded", "comments", "field", "timestamps"}
+        _refuse(parser, unfit, "-o raw is all bytes as they came: without -e, --exclude, --comments, --field, ...")
     return options
 
 
-def source_settings(options: argparse.Namespace) -> dict[str, Any]:
-    """Return what to make the `EventSource` with, beside the URL. Reads the files that are named, and stdin.
+def is_recording(options: argparse.Namespace) -> bool:
+    """Whether the stream comes from stdin or a file, and not from a URL."""
+    return not _SCHEME.match(options.url)
 
-    Raises:
-        ValueError: A file cannot be read or does not hold what it should; the message names the option.
-    """
-    body = _body(options.data[0]) if options.data else None
-    settings: dict[str, Any] = {
-        "headers": _joined(header for text in options.headers for header in _headers(text)),
-        "method": options.method,
-        "body": body,
-        "last_event_id": options.last_event_id,
-        "ssl_context": None if options.cacert is None else _trust_in(options.cacert),
-    }
-    if options.method is None:
-        settings["method"] = "GET" if body is None else "POST"
+
+def _check_request(parser: Parser, options: argparse.Namespace) -> None:
+    if len(options.data) + len(options.json_data) > 1:
+        parser.error("-d/--data and --json-data can be given only once: there is one body")
+    if [*options.headers, *options.data, *options.json_data].count("@-") > 1:
+        parser.error("@- can be given only once: stdin has one end")
+    if options.key is not None and options.cert is None:
+        parser.error("--key goes with --cert")
+    if options.insecure and options.cacert is not None:
+        parser.error("-k/--insecure and --cacert contradict each other")
+
+
+def _check_life(parser: Parser, options: argparse.Namespace, given: set[str]) -> None:
     if not options.reconnect:
-        settings["reconnect"] = None
-    return settings
+        _refuse(parser, given & {"retries", "retry"}, "--no-reconnect leaves nothing to retry")
+    if options.position is not None and options.last_event_id:
+        parser.error("-c/--continue and --last-event-id contradict each other: both say where to begin")
 
 
-def _body(text: str) -> bytes:
-    if text.startswith("@"):
-        return _contents("-d/--data", text[1:])
-    return os.fsencode(text)  # the very bytes that were given, whatever the locale
+def _refuse(parser: Parser, unfit: Iterable[str], message: str) -> None:
+    if any(unfit):
+        parser.error(message)
 
 
-def _headers(text: str) -> Iterator[tuple[str, str]]:
-    if not text.startswith("@"):
-        yield _header("", text)
-        return
-    name = text[1:]
-    try:
-        lines = _contents("-H/--header", name).decode("utf-8-sig").split("\n")
-    except UnicodeDecodeError:
-        raise _wrong("-H/--header", f"{name!r} is not UTF-8") from None
-    for number, line in enumerate(lines, 1):
-        if line.strip():
-            yield _header(f"line {number} of {name!r}: ", line.rstrip("\r"))
+def _method(text: str) -> str:
+    if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", text):
+        raise argparse.ArgumentTypeError("expected a method such as GET or POST")
+    return text
 
 
-def _header(place: str, line: str) -> tuple[str, str]:
-    name, colon, value = line.partition(":")
-    if not colon:
-        # Not shown: it may be the token that was meant to be the value.
-        raise _wrong("-H/--header", f"{place}expected 'Name: value', and there is no colon")
-    return name, value.strip(" \t")
+def _event_id(text: str) -> str:
+    if re.search("[\r\n\0\ud800-\udfff]", text):
+        raise argparse.ArgumentTypeError("expected text in UTF-8, without CR, LF and NUL")
+    return text
 
 
-def _joined(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
-    # One header given more than once is one list (RFC 9110, section 5.3).
-    joined: dict[str, str] = {}
-    names: dict[str, str] = {}
-    for given, value in headers:
-        name = names.setdefault(given.lower(), given)
-        joined[name] = f"{joined[name]}, {value}" if name in joined else value
-    return joined
-
-
-def _trust_in(path: str) -> ssl.SSLContext:
-    if not path:
-        raise _wrong("--cacert", "expected the name of a file, not ''")  # which would mean the system's authorities
-    try:
-        return ssl.create_default_context(cafile=path)
-    except ssl.SSLError:
-        raise _wrong("--cacert", f"there is no certificate in {path!r}, or none in PEM format") from None
-    except OSError as error:
-        raise _wrong("--cacert", f"cannot read {path!r}: {error.strerror or error}") from None
-
-
-def _contents(option: str, path: str) -> bytes:
-    """Return what is in a file, or for ``-`` what comes from stdin. Blocks until its end."""
-    try:
-        if path != "-":
-            with open(path, "rb") as file:
-                return file.read()
-        if sys.stdin is None:
-            raise _wrong(option, "there is no stdin to read")
-        return sys.stdin.buffer.read()
-    except OSError as error:
-        raise _wrong(option, f"cannot read {path!r}: {error.strerror or error}") from None
-
-
-def _wrong(option: str, message: str) -> ValueError:
-    return ValueError(f"argument {option}: {message}")
-
-
-def _limit(text: str) -> int:
-    try:
-        limit = int(text)
-    except ValueError:
-        limit = 0
-    if limit < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number from 1 on, not {text!r}")
-    return limit
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = math.nan
-    if not 0 < seconds <= _LONGEST_DEMO:
-        raise argparse.ArgumentTypeError(f"expected seconds above 0, up to {_LONGEST_DEMO:g}, not {text!r}")
-    return seconds
+def _path(text: str) -> tuple[str, ...]:
+    if not all(text.split(".")):
+        raise argparse.ArgumentTypeError("expected names and numbers with dots between them, such as a.b.0.c")
+    return tuple(text.split("."))

@@ -1,4 +1,4 @@
-"""Where the command prints: whole lines, safe on a terminal, in colour where that is wanted.
+"""Where the command prints: text that is safe on a terminal, in colour where that is wanted.
 
 Rules of this file: whatever came from outside goes through `Terminal.safe` or
 `Terminal.paint` before it is printed; a terminal obeys escape sequences, so a hostile
@@ -7,10 +7,12 @@ server must not get one there. A pipe gets the text unchanged, as UTF-8.
 
 from __future__ import annotations
 
+import codecs
 import errno
 import io
 import os
 import select
+import shutil
 import stat
 import sys
 import threading
@@ -18,15 +20,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Callable, Optional, TextIO
 
-_STYLES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
+from .characters import visible
 
-# Of what Unicode calls control characters, only these two are left as they are: LF and TAB.
-# Those of ASCII have pictures; the others have none.
-_PICTURES = {
-    **{code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\n\t"},
-    0x7F: "\u2421",
-    **dict.fromkeys(range(0x80, 0xA0), "\ufffd"),
-}
+_STYLES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "magenta": "35", "cyan": "36"}
 
 
 class Terminal:
@@ -43,15 +39,20 @@ class Terminal:
     Attributes:
         is_terminal: Whether the stream is a terminal.
         in_color: Whether `paint` makes colours.
+        in_line: Whether what was added last has not ended its line.
     """
 
     is_terminal: bool
     in_color: bool
+    in_line: bool
 
     def __init__(
         self, stream: Optional[TextIO], *, color: bool = True, environ: Mapping[str, str] = os.environ
     ) -> None:
         self._stream = stream
+        self._pending: list[str] = []
+        self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
+        self.in_line = False
         self.is_terminal = stream is not None and stream.isatty()
         self.in_color = color and self.is_terminal and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
         if isinstance(stream, io.TextIOWrapper):
@@ -68,25 +69,60 @@ class Terminal:
         except OSError:
             return None
 
-    def line(self, text: str = "") -> None:
-        """Write one line, and at once.
+    @property
+    def width(self) -> int:
+        """How many characters a line has room for; 80 where nobody knows."""
+        return shutil.get_terminal_size().columns
+
+    def add(self, text: str) -> None:
+        """Keep text, which is not empty, to be written by the next `flush`."""
+        self._pending.append(text)
+
+    def flush(self) -> None:
+        """Write what has been added.
 
         Raises:
             BrokenPipeError: Nobody reads any more.
             OSError: It could not be written.
         """
+        if not self._pending:
+            return
+        text = "".join(self._pending)
+        self._pending.clear()
+        self.in_line = text[-1] != "\n"
         if self._stream is not None:
-            self._stream.write(text + "\n")
+            self._stream.write(text)
             self._stream.flush()
 
+    def line(self, text: str = "") -> None:
+        """Write one line, and at once; raises as `flush` does."""
+        self.add(text + "\n")
+        self.flush()
+
+    def end_line(self) -> None:
+        """End the line that has been begun on a terminal, if there is one: something else follows."""
+        if self.is_terminal and self.in_line:
+            self.line()
+
+    def write_bytes(self, chunk: bytes) -> None:
+        """Write bytes from outside at once: to a pipe as they are, to a terminal as safe text; raises as `flush`."""
+        if self.is_terminal or not isinstance(self._stream, io.TextIOWrapper):
+            text = self._decode(chunk)
+            if text:
+                self.add(self.safe(text))
+                self.flush()
+            return
+        self._stream.buffer.write(chunk)
+        self._stream.buffer.flush()
+
     def safe(self, text: str) -> str:
-        """Return text from outside as it may be printed: for a terminal, with pictures for its control characters."""
-        return text.translate(_PICTURES) if self.is_terminal else text
+        """Return text from outside as it may be printed: for a terminal, what is unsafe there made visible."""
+        return visible(text) if self.is_terminal else text
 
     def paint(self, text: str, *styles: str) -> str:
-        """Return text from outside, made safe, in these styles: bold, dim, red, green, yellow, cyan."""
+        """Return text from outside, made safe, in these styles: bold, dim, and some colours."""
         text = self.safe(text)
-        if not self.in_color or not styles:
+        if not self.in_color or not styles or not text:
             return text
         return f"\x1b[{';'.join(_STYLES[style] for style in styles)}m{text}\x1b[0m"
 
@@ -100,13 +136,19 @@ class Terminal:
 
     def silence(self) -> None:
         """Let what could not be written go, or the interpreter would try, and complain, once more at its exit."""
-        if self._stream is None:
-            return
         try:
-            self._stream.flush()
+            if self._stream is not None:
+                self._stream.flush()
         except OSError:
+            self.abandon()
+
+    def abandon(self) -> None:
+        """Let what has not been written go, without another try, which might block as the last one did."""
+        self._pending.clear()
+        descriptor = self.descriptor
+        if descriptor is not None:
             nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, self._stream.fileno())
+            os.dup2(nowhere, descriptor)
             os.close(nowhere)
 
 

@@ -68,6 +68,18 @@ class Command:
         """Send what Ctrl-C sends."""
         self._process.send_signal(signal.SIGINT)
 
+    def terminate(self) -> None:
+        """Send SIGTERM."""
+        self._process.terminate()
+
+    def kill(self) -> None:
+        """End it with no chance to put anything down."""
+        self._process.kill()
+
+    def code(self) -> Optional[int]:
+        """Return its exit code, or None while it runs."""
+        return self._process.poll()
+
     def end(self, timeout: float = TIMEOUT) -> int:
         """Wait until it has ended by itself; return its exit code."""
         code = self._process.wait(timeout)

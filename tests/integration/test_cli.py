@@ -171,20 +171,20 @@ def test_without_reconnecting_the_end_is_the_end(server: EventStreamServer) -> N
     assert len(server.requests) == 2
 
 
-def test_a_rejected_response_is_code_1_and_shows_no_secret(server: EventStreamServer) -> None:
+def test_a_rejected_response_is_code_22_and_shows_no_secret(server: EventStreamServer) -> None:
     """A 404 is told on stderr without the query's token, the password or the header, with what its body says."""
     address = server.url.replace("http://", "http://user:passw0rd@") + "x?token=s3cret"
     arguments = ("-H", "Authorization: t0ken", address)
     body = b"no stream of this name" + b"!" * 1000
     server.respond(404, body)
     code, out, err = run(*arguments)
-    assert (code, out) == (1, "")
+    assert (code, out) == (22, "")
     assert "404" in err
     assert server.url in err
     assert re.search(r"\nno stream of this name!+ \.\.\. \(more with -v\)\n$", err)
     server.respond(404, body)
     code, _, verbose = run("-v", *arguments)
-    assert code == 1
+    assert code == 22
     assert verbose.endswith(f"\n{body.decode()}\n")
     for secret in ("passw0rd", "s3cret", "t0ken"):
         assert secret not in err + verbose
@@ -381,25 +381,45 @@ def test_without_any_stdout_and_stderr(server: EventStreamServer) -> None:
 # On a terminal
 
 
+HOSTILE = "\x1b]0;owned\x07 \x9b2J\tok 東京 \u202egnp.exe\u2066 \u200b\ufeff\U000e0041"
+UNSAFE = "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u202a-\u202e\u2066-\u2069\ufeff\U000e0000-\U000e0fff]"
+
+
 @needs_terminal
-def test_a_hostile_server_cannot_steer_the_terminal(server: EventStreamServer) -> None:
-    """On a terminal no escape sequence of the server's arrives: from data, states, log lines or a body."""
-    server.stream(event("\x1b]0;owned\x07 \x9b2J\tok 東京"))
-    server.redirect("/\x9b2J")  # refused or shown, but not as it is
+@pytest.mark.parametrize("output", ["pretty", "data", "json", "raw"])
+def test_a_hostile_event_cannot_steer_the_terminal(server: EventStreamServer, output: str) -> None:
+    """On a terminal no control and no invisible character of the server's arrives, however events are shown."""
+    hostile = event(HOSTILE.replace("\x07", "\x07\n"), type=HOSTILE, id=HOSTILE)
+    server.stream(comment(HOSTILE), hostile, event(json.dumps({HOSTILE: HOSTILE}, ensure_ascii=False)))
+    code, shown = run_on_terminal(
+        "-o", output, "--no-color", "--no-reconnect", *(["--comments"] if output != "raw" else []), server.url
+    )
+    assert code == 0
+    assert "gnp.exe" in shown
+    assert ("\\u202e" if output == "json" else "<U+202E>") in shown
+    assert not re.search(UNSAFE, shown)
+
+
+@needs_terminal
+def test_nothing_else_of_a_hostile_server_steers_the_terminal(server: EventStreamServer) -> None:
+    """Nor from states, log lines, header lines or the body of a refusal."""
+    server.redirect("/\x9b2J\u202e")  # refused or shown, but not as it is
+    server.stream(event("x"), headers={"X-Note": HOSTILE.replace("\x07", "").replace("\x1b", "")})
+    server.redirect("/\x9b2J\u202e")
     server.stream(event("x"))
-    server.respond(404, b"\x1b[2J no such stream")
+    server.respond(404, "\x1b[2J \u202eno such stream".encode())
     shown = [
         run_on_terminal("-v", "--no-color", "--no-reconnect", server.url),
-        run_on_terminal("-v", "--no-color", "--no-reconnect", server.url),
+        run_on_terminal("--no-color", "--no-reconnect", server.url),
         run_on_terminal("--no-color", "--no-reconnect", server.url),
     ]
-    assert [code for code, _ in shown] == [0, 0, 1]
-    assert "␛]0;owned␇ \ufffd2J\tok 東京\n" in shown[0][1]
-    assert f"INFO: open: {server.url}\ufffd2J\n" in shown[1][1]
-    assert f"connected to {server.url}\ufffd2J\n" in shown[1][1]
-    assert "␛[2J no such stream" in shown[2][1]
+    assert [code for code, _ in shown] == [0, 0, 22]
+    assert f"INFO: open: {server.url}" in shown[0][1]
+    assert "x-note: " in shown[0][1]
+    assert f"connected to {server.url}" in shown[1][1]
+    assert "␛[2J <U+202E>no such stream" in shown[2][1]
     for _, text in shown:
-        assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f]", text)
+        assert not re.search(UNSAFE, text)
 
 
 @needs_terminal
@@ -415,9 +435,10 @@ def test_a_hostile_server_cannot_steer_the_terminal(server: EventStreamServer) -
 def test_colours_on_a_terminal(
     server: EventStreamServer, arguments: list[str], variables: dict[str, str], colored: bool
 ) -> None:
-    """States are in colour on a terminal, unless the user does not want it; the data is not."""
+    """States are in colour on a terminal, unless the user does not want it; with -o data, the data is not."""
     server.stream(event("data"))
-    code, shown = run_on_terminal(*arguments, "--no-reconnect", server.url, env=environment(**variables))
+    arguments = [*arguments, "-o", "data", "--no-reconnect", server.url]
+    code, shown = run_on_terminal(*arguments, env=environment(**variables))
     assert code == 0
     state = f"connected to {server.url}"
     end = "the server ended the stream"

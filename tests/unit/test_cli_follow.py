@@ -1,23 +1,18 @@
-"""The command line without a network: what is printed for what, JSON, exit codes."""
+"""The command line without a network: what is printed for what, and the exit codes."""
 
 from __future__ import annotations
 
+import argparse
 import io
-import json
 import logging
 from typing import Any, Optional
 
 import pytest
 
-from sse_client import (
-    ConnectionFailed,
-    EventSource,
-    EventTooLarge,
-    MessageEvent,
-    ReconnectPolicy,
-    ResponseRejected,
-)
-from sse_client.cli.main import follow, json_line, main
+from sse_client import ConnectionFailed, Connector, EventTooLarge, ReconnectPolicy, ResponseRejected
+from sse_client.cli.follow import Following
+from sse_client.cli.main import main
+from sse_client.cli.options import make_parser, parse
 from sse_client.cli.terminal import Terminal
 from sse_client.testing import ScriptedConnector, comment, drop, event, hold
 
@@ -32,13 +27,12 @@ class Screen(io.StringIO):
 
 
 def followed(
-    connector: ScriptedConnector, *, limit: Optional[int] = None, **options: Any
+    connector: ScriptedConnector, *arguments: str, policy: Optional[ReconnectPolicy] = EXACT
 ) -> tuple[list[str], list[str]]:
-    """What `follow` prints to its two streams, in lines."""
+    """What `Following` prints to its two streams, in lines."""
     out, err = io.StringIO(), io.StringIO()
-    source = EventSource(connector, **{"reconnect": EXACT, **options})
-    with source:
-        follow(source, Terminal(out), Terminal(err), to_text=lambda event: event.data, limit=limit)
+    options = parse(make_parser(), ["http://a.test/", *arguments])
+    assert Following(connector, policy, options, Terminal(out), Terminal(err)).run() == 0
     return out.getvalue().splitlines(), err.getvalue().splitlines()
 
 
@@ -87,7 +81,7 @@ def test_the_end_of_the_only_connection_is_not_called_a_204() -> None:
     """Without reconnecting, the end of the stream is told as what it is."""
     connector = ScriptedConnector()
     connector.stream(event("1"))
-    assert followed(connector, reconnect=None) == (
+    assert followed(connector, policy=None) == (
         ["1"],
         ["connected to http://scripted.test/", "the server ended the stream"],
     )
@@ -97,7 +91,7 @@ def test_limit_stops_at_once() -> None:
     """After the Nth event nothing is printed any more, of an end neither, and the connection is given back."""
     connector = ScriptedConnector()
     connector.stream(event("1"), event("2"), event("3"), hold())
-    out, err = followed(connector, limit=2)
+    out, err = followed(connector, "--limit", "2")
     assert out == ["1", "2"]
     assert err == ["connected to http://scripted.test/"]
     assert connector.open_connections == 0
@@ -109,66 +103,40 @@ def test_a_hostile_server_cannot_steer_a_terminal() -> None:
     for stream, expected in ((Screen(), "␛]0;owned␇ \ufffd2J\tok\n"), (io.StringIO(), hostile + "\n")):
         connector = ScriptedConnector()
         connector.stream(event(hostile))
-        source = EventSource(connector, reconnect=None)
-        follow(source, Terminal(stream), Terminal(None), to_text=lambda event: event.data)
+        options = parse(make_parser(), ["http://a.test/", "-o", "data"])
+        Following(connector, None, options, Terminal(stream), Terminal(None)).run()
         assert stream.getvalue() == expected
-
-
-def test_json_is_one_line_with_all_fields() -> None:
-    """An event as JSON has its four fields and keeps every character, unescaped where that is safe."""
-    event = MessageEvent("price", 'a\n"ü東😀\x00', "7", "https://example.com")
-    assert json_line(event) == (
-        '{"type": "price", "data": "a\\n\\"ü東😀\\u0000", "last_event_id": "7", "origin": "https://example.com"}'
-    )
-
-
-def test_json_is_one_line_to_everyone_and_safe_on_a_terminal() -> None:
-    """Whatever the data, the JSON is one line by anybody's rules, holds no control character, and decodes to it."""
-    data = "".join(map(chr, [*range(0x100), 0x2028, 0x2029]))
-    text = json_line(MessageEvent(data=data))
-    assert len(text.splitlines()) == 1
-    assert Terminal(Screen()).safe(text) == text
-    assert json.loads(text)["data"] == data
 
 
 # From the arguments to the end, with a source that is scripted
 
 
 class Scripted:
-    """Stands in for `EventSource`: what it was made with, and the connector that it reads."""
+    """Stands in for the connector of a URL: the options that it was asked for with, and the script."""
 
     def __init__(self) -> None:
         self.connector = ScriptedConnector()
-        self.url = ""
-        self.options: dict[str, Any] = {}
+        self.options = argparse.Namespace()
 
-    def __call__(self, url: str, **options: Any) -> EventSource:
-        self.url, self.options = url, options
-        own = {name: options[name] for name in ("last_event_id", "reconnect") if name in options}
-        return EventSource(self.connector, **own)
+    def __call__(self, options: argparse.Namespace) -> Connector:
+        self.options = options
+        return self.connector
 
 
 @pytest.fixture
 def scripted(monkeypatch: pytest.MonkeyPatch) -> Scripted:
     """The command follows a script instead of a URL."""
     script = Scripted()
-    monkeypatch.setattr("sse_client.cli.main.EventSource", script)
+    monkeypatch.setattr("sse_client.cli.main.make_stream", script)
     return script
 
 
-def test_options_reach_the_source(scripted: Scripted) -> None:
-    """What the source is made with is what the arguments ask for."""
+def test_options_reach_the_connector(scripted: Scripted) -> None:
+    """What the stream is asked for with is what the arguments say; it begins where they say."""
     scripted.connector.end()
-    assert main(["http://a.test/", "-H", "X-Key: a", "--last-event-id", "5", "-d", "x", "--no-reconnect"]) == 0
-    assert scripted.url == "http://a.test/"
-    assert scripted.options == {
-        "headers": {"X-Key": "a"},
-        "method": "POST",
-        "body": b"x",
-        "last_event_id": "5",
-        "ssl_context": None,
-        "reconnect": None,
-    }
+    assert main(["http://a.test/", "-H", "X-Key: a", "--last-event-id", "5", "--no-reconnect"]) == 0
+    assert (scripted.options.url, scripted.options.headers) == ("http://a.test/", ["X-Key: a"])
+    assert scripted.connector.last_event_ids == ["5"]
 
 
 def test_limit_reaches_the_loop(scripted: Scripted, capsys: pytest.CaptureFixture[str]) -> None:
@@ -180,9 +148,9 @@ def test_limit_reaches_the_loop(scripted: Scripted, capsys: pytest.CaptureFixtur
 
 
 def failure(scripted: Scripted, capsys: pytest.CaptureFixture[str], error: Exception, *arguments: str) -> str:
-    """What the command says on stderr when its stream fails, and that this is code 1."""
+    """What the command says on stderr when its stream fails, and that the code is 1, or 22 for a refusal."""
     scripted.connector.fail(error)
-    assert main([*arguments, "http://a.test/"]) == 1
+    assert main([*arguments, "http://a.test/"]) == (22 if isinstance(error, ResponseRejected) else 1)
     out, err = capsys.readouterr()
     assert out == ""
     return err
@@ -193,8 +161,8 @@ def rejected(body: bytes) -> ResponseRejected:
     return ResponseRejected("status 404", url="http://a.test/", status=404, headers={}, body=body)
 
 
-def test_a_stream_that_fails_is_code_1_and_its_reason(scripted: Scripted, capsys: pytest.CaptureFixture[str]) -> None:
-    """The error's text is on stderr, and the code is 1."""
+def test_a_stream_that_fails_is_its_reason(scripted: Scripted, capsys: pytest.CaptureFixture[str]) -> None:
+    """The error's text is on stderr."""
     text = failure(scripted, capsys, EventTooLarge(url="http://a.test/", limit=5))
     assert text == "sse-client: an event is larger than max_event_size=5 bytes (http://a.test/)\n"
     assert failure(scripted, capsys, rejected(b"")) == "sse-client: status 404 (http://a.test/)\n"
@@ -257,7 +225,9 @@ def test_verbose_logs_and_cleans_up(scripted: Scripted, capsys: pytest.CaptureFi
         out, err = capsys.readouterr()
         assert out == "x\n"
         assert (" sse_client WARNING: " in err) == (" sse_client INFO: " in err) == bool(arguments)
-        assert len([line for line in err.splitlines() if line.startswith("disconnected: ")]) == 1
+        assert ("\nconnected to " in f"\n{err}") != bool(arguments)
+        told = [line for line in err.splitlines() if "the connection was dropped" in line]
+        assert len(told) == 1, "each fact once"
 
 
 def test_the_demo_is_started_for_as_long_as_asked(monkeypatch: pytest.MonkeyPatch) -> None:
