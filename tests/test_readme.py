@@ -70,7 +70,8 @@ def test_python(
 def run(code: str, server: EventStreamServer) -> dict[str, Any]:
     """Run a block with a local server; return the names it has made."""
     names: dict[str, Any] = {"__name__": "__readme__"}
-    code = code.replace("https://example.com", server.url.rstrip("/"))
+    here = server.url.rstrip("/")
+    code = code.replace("https://example.com", here).replace("wss://example.com", here.replace("http", "ws"))
     exec(compile(code, "README.md", "exec", dont_inherit=True), names)
     return names
 

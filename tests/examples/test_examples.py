@@ -11,7 +11,7 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ import pytest
 
 from sse_client.testing import EventStreamServer, Exchange, Step, drop, encode_event, event, hold, retry
 from tests.integration.support import ROOT, TIMEOUT, Child
+from tests.integration.websocket_server import WebSocketServer, sends
 
 HERE = Path(__file__).resolve().parent
 
@@ -309,6 +310,29 @@ def test_the_qt_label_shows_the_latest_price(server: EventStreamServer) -> None:
     with program("ticker_label_pyside6.py", server.url, QT_QPA_PLATFORM="offscreen") as running:
         assert ended(running) == 0
         assert running.lines == ["12.50", "12.75", "(end of output)"]
+
+
+def test_news_come_by_the_way_that_is_open(server: EventStreamServer) -> None:
+    """News come over the WebSocket, and where it is blocked, over the event stream; which way is printed first."""
+    news = ({"id": "1", "text": "one"}, {"heartbeat": True}, {"id": "2", "text": "two"})
+    with ExitStack() as stack:
+        there = stack.enter_context(WebSocketServer(sends(*map(json.dumps, news))))
+        running = stack.enter_context(program("websocket_fallback.py", server.url, there.url))
+        running.wait_for("2 two")
+    assert running.lines[:3] == [
+        f"using {there.url}: the WebSocket is open, and a frame has come through",
+        "1 one",
+        "2 two",
+    ]
+    assert server.requests == []
+    server.stream(event("three", id="3"))
+    with EventStreamServer() as other:
+        other.respond(404)
+        blocked = other.url.replace("http", "ws")
+        with program("websocket_fallback.py", server.url, blocked) as running:
+            assert ended(running) == 0
+    reason = f"the server answered the WebSocket handshake with 404 Not Found ({blocked})"
+    assert running.lines[:2] == [f"using {server.url}: no WebSocket: {reason}", "3 three"]
 
 
 PROGRAMS = sorted(path for path in HERE.glob("*.py") if not path.name.startswith(("_", "test_", "conftest")))

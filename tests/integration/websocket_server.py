@@ -6,6 +6,7 @@ import base64
 import gc
 import hashlib
 import logging
+import os
 import re
 import socket
 import ssl
@@ -77,7 +78,10 @@ class WebSocketServer:
         for connection in self._connections:
             connection.close(1001)
         self._thread.join(TIMEOUT)
-        gc.collect()  # websockets leaves its selector to the garbage collector
+        gc.collect()  # websockets leaves its selector to the garbage collector,
+        for end in (self._server.shutdown_watcher, self._server.shutdown_notifier):
+            if isinstance(end, int):  # and, until 16, a pipe open
+                os.close(end)
 
 
 def hold(connection: ServerConnection) -> None:

@@ -41,13 +41,12 @@ http_access deny all
 
 
 @contextmanager
-def squid(login: bool) -> Iterator[Program]:
-    """Run squid, which lets everybody or only ``user`` with ``secret`` through."""
+def squid(login: bool, *, rules: str = "http_access allow all") -> Iterator[Program]:
+    """Run squid, which lets only ``user`` with ``secret`` through, or whom these rules let through."""
     path = needs("squid", "squid")
     helper = Path("/usr/lib/squid/basic_ncsa_auth")
     with folder() as here:
         port = free_port()
-        rules = "http_access allow all"
         if login:
             openssl = needs("openssl", "openssl")
             hashed = subprocess.run(

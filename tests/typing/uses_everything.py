@@ -1,7 +1,8 @@
-"""Every public name of `sse_client.testing` and of the requests bridge, used as users would. Read by type checkers."""
+"""Every public name of `testing`, the requests bridge and the fallback, used as users would. For type checkers."""
 
 from __future__ import annotations
 
+import ssl
 import threading
 from collections.abc import Sequence
 from typing import Optional
@@ -9,6 +10,7 @@ from typing import Optional
 import requests
 
 from sse_client import Connection, Connector, EventSource, MessageEvent
+from sse_client.fallback import WebSocketConnector, first_available
 from sse_client.requests_bridge import RequestsConnector
 from sse_client.testing import (
     EventStreamServer,
@@ -56,6 +58,37 @@ def over_a_session(session: requests.Session) -> list[str]:
     connection.interrupt()
     with EventSource(connector, reconnect=None) as source:
         return [item.data for item in source if repeatable]
+
+
+def over_a_websocket() -> list[str]:
+    def to_event(text: str) -> Optional[MessageEvent]:
+        return MessageEvent(data=text) if text else None
+
+    plain = WebSocketConnector("wss://example.com/ws")
+    primary = WebSocketConnector(
+        lambda: "wss://example.com/ws",
+        to_event=to_event,
+        headers=lambda: {"Authorization": "Bearer token"},
+        subprotocols=["news"],
+        connect_timeout=None,
+        idle_timeout=30,
+        max_event_size=1000,
+        proxy="http://proxy.example.com:3128",
+        trust_env=False,
+        ssl_context=ssl.create_default_context(),
+    )
+    second: Connector = EventSource("https://example.com/events", headers={"X": "y"}).connector
+    first_available(plain, "https://example.com/events")
+    first_available(plain, lambda: "https://example.com/events")
+    ways: Connector = first_available(
+        primary,
+        second,
+        try_for=1,
+        on_choice=lambda chosen, reason: print(chosen.upper(), reason.upper()),
+        retry_primary_after=60,
+    )
+    with EventSource(ways) as source:
+        return [item.data for item in source]
 
 
 def answer(exchange: Exchange) -> None:
