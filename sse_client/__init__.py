@@ -22,7 +22,7 @@ from .errors import (
     ResponseRejected,
     StreamEnded,
 )
-from .events import CommentEvent, ErrorEvent, LifecycleEvent, MessageEvent, OpenEvent, ReadyState
+from .events import CommentEvent, ConnectingEvent, ErrorEvent, LifecycleEvent, MessageEvent, OpenEvent, ReadyState
 from .listener import Listener
 from .parser import DEFAULT_MAX_EVENT_SIZE, EventStreamParser, iter_events
 from .position import PositionFile
@@ -34,6 +34,7 @@ __all__ = [
     "CertificateRejected",
     "CloseEvent",
     "CommentEvent",
+    "ConnectingEvent",
     "Connection",
     "ConnectionFailed",
     "ConnectionLost",

@@ -13,7 +13,6 @@ they only wake the reader, and the reader releases.
 
 from __future__ import annotations
 
-import threading
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -90,20 +89,24 @@ class Connector(ABC):
     Attributes:
         is_repeatable: Whether what it asks for may be asked again without harm. If not, an
             `EventSource` does not reconnect unless it is told to.
+        url: Where the stream comes from, as it may be shown: without user name, password,
+            query and fragment. ``""`` where that is not known before an attempt.
     """
 
     is_repeatable: bool = True
+    url: str = ""
 
     @abstractmethod
     def connection(self) -> Connection:
         """Return the connection for the next attempt, not yet opened. Does not block."""
 
-    def wait(self, delay: float, woken: threading.Event) -> None:
-        """Let ``delay`` seconds pass, or less if ``woken`` is set meanwhile. Blocks.
+    def real_delay(self, delay: float) -> float:
+        """Return how many seconds a wait of ``delay`` seconds before the next attempt really takes: all of them.
 
-        Overridden where time is not real, so that tests of reconnecting take none.
+        Called once for each wait. Overridden where time is not real, so that tests of
+        reconnecting take none.
         """
-        woken.wait(delay)
+        return delay
 
     def close(self) -> None:  # noqa: B027 - empty on purpose: most connectors hold nothing between attempts
         """Give back what is kept between connections. Called when a loop ends, and by `EventSource.close`."""

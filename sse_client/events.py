@@ -1,4 +1,4 @@
-"""What an event stream hands to its reader: four kinds of event and the ready state.
+"""What an event stream hands to its reader: five kinds of event and the ready state.
 
 Rules of this file: plain values that compare, print and pickle by their fields. Nothing
 here knows how an event came about.
@@ -14,7 +14,7 @@ from typing import Any, Optional, Union
 
 from .errors import EventSourceError
 
-__all__ = ["CommentEvent", "ErrorEvent", "LifecycleEvent", "MessageEvent", "OpenEvent", "ReadyState"]
+__all__ = ["CommentEvent", "ConnectingEvent", "ErrorEvent", "LifecycleEvent", "MessageEvent", "OpenEvent", "ReadyState"]
 
 
 class ReadyState(IntEnum):
@@ -26,6 +26,14 @@ class ReadyState(IntEnum):
     """Connected, and the response is an event stream."""
     CLOSED = 2
     """At its end: closed by the program, told to stop by the server, or failed for good."""
+
+    # Python 3.11 made str() of an IntEnum its number, which tells a reader nothing.
+
+    def __str__(self) -> str:
+        return self.name
+
+    def __format__(self, format_spec: str) -> str:
+        return format(self.name, format_spec)
 
 
 class MessageEvent:
@@ -85,6 +93,22 @@ class MessageEvent:
 
 
 @dataclass(frozen=True)
+class ConnectingEvent:
+    """An attempt to connect begins.
+
+    Attributes:
+        url: The address as the source was given it, without user name, password, query and
+            fragment, so that it can be shown. ``""`` where a function gives it for each
+            attempt, and where a `Connector` does not say.
+        attempt: The number of the attempt: 1, and one more for each that has failed since
+            a connection worked.
+    """
+
+    url: str
+    attempt: int
+
+
+@dataclass(frozen=True)
 class OpenEvent:
     """A connection is open and is an event stream; events may follow.
 
@@ -107,13 +131,17 @@ class ErrorEvent:
         error: What happened. A `StreamEnded` is the clean end that servers and proxies
             make all the time.
         delay: Seconds until the next attempt, or None: there will be none.
-        attempt: How many attempts in a row have been in vain by now (see `ReconnectPolicy`);
-            0 when the connection that was lost had brought an event, or had lasted.
+            ``math.inf`` after `EventSource.pause`: none until `EventSource.resume`.
+        attempt: How many attempts in a row have failed by now (see `ReconnectPolicy`); 0 if
+            this one did not fail, since it delivered an event, say, or was open for long.
+        requested: Whether the program asked for it, by `EventSource.reconnect` or
+            `EventSource.pause`. Then nothing is wrong with the connection.
     """
 
     error: EventSourceError
     delay: Optional[float]
     attempt: int
+    requested: bool = False
 
 
 @dataclass(frozen=True)
@@ -127,5 +155,5 @@ class CommentEvent:
     text: str
 
 
-LifecycleEvent = Union[OpenEvent, MessageEvent, ErrorEvent, CommentEvent]
+LifecycleEvent = Union[ConnectingEvent, OpenEvent, MessageEvent, ErrorEvent, CommentEvent]
 """All that `EventSource.lifecycle` yields."""

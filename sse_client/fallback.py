@@ -72,9 +72,11 @@ from .parser import DEFAULT_MAX_EVENT_SIZE
 from .source import EventSource
 
 try:
-    from ._http.handshake import WebSocketSettings, check_subprotocols, handshake_options
+    from ._http.handshake import WebSocketSettings, as_websocket, check_subprotocols, handshake_options
     from ._http.websocket import WebSocketConnection
-except ImportError as error:
+except ModuleNotFoundError as error:
+    if (error.name or "").partition(".")[0] != "websockets":
+        raise
     raise ImportError(
         "WebSocketConnector needs one package more: pip install 'websockets>=15'", name="websockets"
     ) from error
@@ -149,6 +151,8 @@ class WebSocketConnector(Connector):
             trust_env=check_flag("trust_env", trust_env),
             ssl_context=ssl_context,
         )
+        shown = self._settings.options.shown_url
+        self.url = as_websocket(shown) if shown else ""
 
     def connection(self) -> Connection:
         """See `Connector.connection`."""
@@ -217,6 +221,7 @@ class _FirstAvailable(Connector):
         retry_primary_after: Optional[float],
     ) -> None:
         self.is_repeatable = fallback.is_repeatable
+        self.url = primary.url
         self.primary = primary
         self.fallback = fallback
         self.try_for = try_for
@@ -228,8 +233,8 @@ class _FirstAvailable(Connector):
     def connection(self) -> Connection:
         return _EitherConnection(self)
 
-    def wait(self, delay: float, woken: threading.Event) -> None:
-        (self.chosen or self.fallback).wait(delay, woken)
+    def real_delay(self, delay: float) -> float:
+        return (self.chosen or self.fallback).real_delay(delay)
 
     def close(self) -> None:
         self.primary.close()
@@ -251,6 +256,7 @@ class _FirstAvailable(Connector):
         if way is self.chosen:
             return
         self.chosen = way
+        self.url = url
         _log.info("using %s: %s", url, reason)
         if self._on_choice is not None:
             self._on_choice(url, reason)

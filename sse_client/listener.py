@@ -26,11 +26,12 @@ from types import TracebackType
 from typing import Any, Callable, Optional, Union
 
 from ._arguments import check_timeout
+from ._control import WakeEvent
 from ._handlers import CloseEvent, Handlers, handlers_of
 from .dispatch_queue import DispatchQueue
 from .errors import EventSourceError, chain_of
 from .events import CommentEvent, ErrorEvent, LifecycleEvent, MessageEvent, OpenEvent, ReadyState
-from .source import EventSource, WakeEvent
+from .source import EventSource
 
 __all__ = ["Listener"]
 
@@ -56,7 +57,7 @@ def _warn_the_child() -> None:
         _running.clear()
         _log.warning(
             "a Listener that was running before os.fork() is dead in this child process, since no thread is copied: "
-            "make and start one in the child if it needs events (with gunicorn, in post_fork)"
+            "make and start one in the child if it needs events (with gunicorn, in post_worker_init)"
         )
 
 

@@ -1,16 +1,17 @@
-"""Whether to reconnect, and after how long.
+"""Whether to reconnect, after how long, and which attempts count as failed.
 
-Rules of this file: a policy is a pure value. It has no clock, does not sleep, does not
-count and draws no random numbers: all of these are passed in.
+Rules of this file: pure values. They have no clock, do not sleep and draw no random
+numbers: all of these are passed in.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any, Optional
 
 from ._arguments import check_count, check_flag, check_number, check_statuses
-from .errors import ConnectionFailed, ConnectionLost, EventSourceError, ResponseRejected
+from .errors import ConnectionFailed, ConnectionLost, EventSourceError, ResponseRejected, StreamEnded
 
 __all__ = ["ReconnectPolicy"]
 
@@ -160,6 +161,60 @@ class ReconnectPolicy:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _policy, (self._settings(),)
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How an attempt ended, as far as it matters for the next one.
+
+    Attributes:
+        error: What ended it.
+        has_progressed: Whether it delivered an event or moved the last event ID.
+        has_received: Whether anything arrived after the head.
+        seconds_open: How long its stream was open, or None if it never was.
+    """
+
+    error: EventSourceError
+    has_progressed: bool = False
+    has_received: bool = False
+    seconds_open: Optional[float] = None
+
+
+@dataclass(frozen=True)
+class Failures:
+    """How many attempts in a row have failed.
+
+    Attributes:
+        count: How many, up to the latest attempt.
+        attempt: The same if the latest attempt failed, otherwise 0: what the next delay grows with.
+    """
+
+    count: int = 0
+    attempt: int = 0
+
+    def after(self, ending: Ending, *, steady_after: float) -> Failures:
+        """Return the failures in a row after an attempt has ended.
+
+        - A connection that delivered an event or moved the last event ID, or that was open
+          for ``steady_after`` seconds, worked: the count goes back to zero.
+        - A connection that was silent for ``idle_timeout``, before its head or after it, and
+          one that the server ended cleanly after anything at all (a heartbeat, a ``retry``),
+          did not fail. But it shows too little to forget the failures before it: the count
+          stays, and the next attempt is not delayed by it.
+        - Every other end is a failure. So is a clean end without a single byte: a server
+          that accepts and drops keeps a client backing off.
+        """
+        was_steady = ending.seconds_open is not None and ending.seconds_open >= steady_after
+        if ending.has_progressed or was_steady:
+            return Failures()
+        if is_quiet(ending.error) or (isinstance(ending.error, StreamEnded) and ending.has_received):
+            return Failures(self.count, 0)
+        return Failures(self.count + 1, self.count + 1)
+
+
+def is_quiet(error: EventSourceError) -> bool:
+    """Return whether a connection ended because nothing arrived for ``idle_timeout``: a quiet stream, not a failure."""
+    return isinstance(error, (ConnectionFailed, ConnectionLost)) and error.parameter == "idle_timeout"
 
 
 def _policy(settings: dict[str, Any]) -> ReconnectPolicy:

@@ -18,7 +18,7 @@ import errno
 import http.client
 import socket
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Optional, Union, cast
 
 from urllib3 import exceptions as urllib3_errors
@@ -34,6 +34,7 @@ from ._http.failures import (
     timed_out,
     without_connections,
 )
+from ._http.headers import response_headers
 from ._http.interrupt import Interrupter
 from ._http.message import (
     NO_JSON,
@@ -41,10 +42,9 @@ from ._http.message import (
     Request,
     RequestOptions,
     UrlOrFunction,
-    is_redirect,
-    response_headers,
 )
 from ._http.proxies import Proxy, check_proxy
+from ._http.verdict import EVENT_STREAM, is_redirect
 from ._http.watched import Interrupted, is_watched, session_twin
 from .connector import Connection, Connector
 from .errors import ConnectionFailed, ConnectionLost, EventSourceError
@@ -156,6 +156,13 @@ class RequestsConnector(Connector):
         body: The request's body, sent again with every attempt. A str is sent as UTF-8. Not
             for GET and HEAD.
         json: A value to send as a JSON body instead, with its Content-Type.
+        content_types: The types that count as an event stream, such as ``"text/plain"`` from a server that
+            is set up wrongly; ``""`` stands for a response without a Content-Type. None for any type.
+        trusted_origins: Where all that is the session's or given here may follow to when the server
+            redirects to another origin: ``"https://example.com"``, or ``"https://*.example.com"`` for all
+            hosts below that name.
+        https_only: Whether to refuse ``http`` addresses, also in redirects: they would carry the last
+            event ID in the clear.
         connect_timeout: Seconds to wait for a connection; None for no limit.
         response_timeout: Seconds to wait, after the request, for each piece of the
             response's head; None for no limit.
@@ -189,6 +196,9 @@ class RequestsConnector(Connector):
         method: str = "GET",
         body: Union[bytes, str, None] = None,
         json: Any = NO_JSON,
+        content_types: Optional[Iterable[str]] = (EVENT_STREAM,),
+        trusted_origins: Iterable[str] = (),
+        https_only: bool = False,
         connect_timeout: Optional[float] = 10.0,
         response_timeout: Optional[float] = 60.0,
         idle_timeout: Optional[float] = 300.0,
@@ -196,8 +206,18 @@ class RequestsConnector(Connector):
         if not isinstance(session, requests.Session):
             raise TypeError(f"session must be a requests.Session, not {type(session).__name__}")
         self._session = session
-        self._options = RequestOptions(url, headers=headers, method=method, body=body, json=json)
+        self._options = RequestOptions(
+            url,
+            headers=headers,
+            method=method,
+            body=body,
+            json=json,
+            content_types=content_types,
+            trusted_origins=trusted_origins,
+            https_only=https_only,
+        )
         self.is_repeatable = self._options.is_repeatable
+        self.url = self._options.shown_url
         self._timeouts = Timeouts(
             check_timeout("connect_timeout", connect_timeout),
             check_timeout("response_timeout", response_timeout),
@@ -219,19 +239,17 @@ class _RequestsConnection(Urllib3Exchange):
         self._whole: Optional[requests.Response] = None
         self._pieces: Optional[Iterator[bytes]] = None  # of a body that has no read1()
         # Since the user's last word on where to go:
-        self._origin = ""
         self._redirected = False
         self._has_left = False  # a redirect has led to another origin
 
     def _follow(self, request: Request) -> tuple[Request, Answer]:
-        self._origin = request.url.origin
         self._redirected = self._has_left = False
         return super()._follow(request)
 
     def _send(self, request: Request) -> Answer:
         if self._interrupter.interrupted:
             raise ConnectionFailed("the attempt was interrupted", url=self._url)
-        self._has_left = self._has_left or request.url.origin != self._origin
+        self._has_left = not request.is_trusted
         try:
             response = self._send_bare(request) if self._has_left else self._send_as_session(request)
         except Interrupted as error:

@@ -9,22 +9,15 @@ from __future__ import annotations
 import logging
 import time
 from abc import abstractmethod
+from collections.abc import Collection
 from http import HTTPStatus
 
 from sse_client.connector import Connection, ResponseHead
 from sse_client.errors import ConnectionLost, ResponseRejected
 
-from .message import (
-    MAX_REDIRECTS,
-    MAX_REJECTED_BODY,
-    Headers,
-    RedirectRefused,
-    Request,
-    RequestOptions,
-    is_redirect,
-    rejection_reason,
-    retry_after,
-)
+from .headers import Headers
+from .message import RedirectRefused, Request, RequestOptions
+from .verdict import MAX_REDIRECTS, MAX_REJECTED_BODY, is_redirect, retry_after
 
 _log = logging.getLogger("sse_client")
 
@@ -50,6 +43,8 @@ class Exchange(Connection):
         self._options = options
         self._url = ""
         """Where the last request went, in the form for showing; for errors."""
+        self._codings: Collection[str] = ()
+        """The content codings that the body can be freed from."""
 
     @abstractmethod
     def _send(self, request: Request) -> Answer:
@@ -78,10 +73,10 @@ class Exchange(Connection):
     def open(self, last_event_id: str) -> ResponseHead:
         """See `Connection.open`. Also raises whatever the user's ``url`` and ``headers`` functions raise."""
         request, answer = self._follow(self._options.request(last_event_id))
-        if answer.status == HTTPStatus.UNAUTHORIZED and self._options.headers_are_renewable:
+        if answer.status == HTTPStatus.UNAUTHORIZED and self._options.is_renewable:
             self._discard()
             request, answer = self._follow(self._options.request(last_event_id))
-        reason = rejection_reason(answer.status, answer.headers)
+        reason = request.rejection_reason(answer.status, answer.headers, codings=self._codings)
         if reason is not None:
             raise self._rejection(reason, answer, self._rejected_body())
         return ResponseHead(self._url, request.url.origin, answer.status, answer.headers)

@@ -27,9 +27,10 @@ from sse_client.errors import (
 
 from .attempt import Exchange
 from .interrupt import Interrupter
-from .message import RequestOptions, status_text
+from .message import RequestOptions
 from .proxies import Proxy
 from .raw_response import HeadCutOff
+from .verdict import status_text
 
 FOREIGN_ERRORS = (urllib3_errors.HTTPError, http.client.HTTPException, OSError, ValueError)
 
@@ -56,6 +57,7 @@ class Urllib3Exchange(Exchange):
 
     def __init__(self, options: RequestOptions, timeouts: Timeouts, interrupter: Interrupter) -> None:
         super().__init__(options)
+        self._codings = urllib3.HTTPResponse.CONTENT_DECODERS
         self._timeouts = timeouts
         self._interrupter = interrupter
         self._proxy: Optional[Proxy] = None

@@ -15,11 +15,11 @@ from websockets.typing import Subprotocol
 
 from sse_client.events import MessageEvent
 
-from .message import Headers, HeadersOrFunction, RequestOptions, UrlOrFunction, check_headers
+from .headers import NAME_PATTERN, Headers, check_headers
+from .message import HeadersOrFunction, RequestOptions, UrlOrFunction
 from .proxies import Proxy
 from .url import Url
 
-_NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # RFC 9110, section 5.6.2
 _OF_THE_HANDSHAKE = ("connection", "upgrade")
 
 
@@ -58,7 +58,7 @@ def check_subprotocols(names: Sequence[str]) -> Sequence[Subprotocol]:
     if isinstance(names, str) or not all(isinstance(name, str) for name in names):
         raise TypeError("subprotocols must be a sequence of str")
     for name in names:
-        if not re.fullmatch(_NAME, name):
+        if not re.fullmatch(NAME_PATTERN, name):
             raise ValueError(f"subprotocols: {name!r} is not a token (letters, digits and !#$%&'*+-.^_`|~)")
     return [Subprotocol(name) for name in names]
 

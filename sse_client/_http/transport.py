@@ -18,8 +18,9 @@ from sse_client.errors import ConnectionFailed
 from .attempt import Answer
 from .cookies import Cookies
 from .failures import FOREIGN_ERRORS, Timeouts, Urllib3Exchange, innermost, is_of_a_file, without_connections
+from .headers import Headers, response_headers
 from .interrupt import Interrupter, connect
-from .message import Headers, Request, RequestOptions, response_headers
+from .message import Request, RequestOptions
 from .proxies import Proxy, check_proxy, environment_proxy
 from .raw_response import DrainingResponse
 from .url import Url
@@ -175,6 +176,7 @@ class Urllib3Connector(Connector):
         ssl_context: Optional[ssl.SSLContext],
     ) -> None:
         self.is_repeatable = options.is_repeatable
+        self.url = options.shown_url
         self._options = options
         self._timeouts = timeouts
         self._proxy = proxy

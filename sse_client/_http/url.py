@@ -178,6 +178,40 @@ class Url:
         return hash((self.address, self.authorization))
 
 
+@dataclass(frozen=True)
+class OriginPattern:
+    """An origin, or all below a name: ``https://example.com``, ``https://*.example.com:8443``.
+
+    Attributes:
+        url: The origin, or what stands below the star.
+        is_wildcard: Whether it had a star.
+    """
+
+    url: Url
+    is_wildcard: bool
+
+    @classmethod
+    def parse(cls, text: str) -> OriginPattern:
+        """Return the pattern. Raises ValueError, with the text, if it is none."""
+        is_wildcard = text.startswith("https://*.")
+        try:
+            url = Url.parse(text.replace("*.", "", 1) if is_wildcard else text)
+        except ValueError as error:
+            raise ValueError(f"trusted_origins: {error}") from None
+        if url.target != "/" or url.authorization is not None or text.endswith(("#", "?")):
+            raise ValueError(f"trusted_origins must hold origins, without login, path and query, not {url}")
+        if is_wildcard and "." not in url.host.rstrip("."):
+            raise ValueError(f"trusted_origins must not hold all hosts of a top-level domain: {text!r}")
+        return cls(url, is_wildcard)
+
+    def matches(self, url: Url) -> bool:
+        """Whether the URL is of this origin, or of one of these."""
+        if not self.is_wildcard:
+            return url.origin == self.url.origin
+        is_below = url.host.endswith(f".{self.url.host}")
+        return is_below and (url.scheme, url.port) == (self.url.scheme, self.url.port)
+
+
 def parse_authority(text: str) -> Authority:
     """Return the parts of an authority: ``user:password@host:port``.
 

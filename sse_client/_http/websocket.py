@@ -39,10 +39,12 @@ from sse_client.events import MessageEvent
 
 from .failures import Timeouts, failure_of, loss_of, timed_out
 from .handshake import WebSocketSettings, as_websocket
+from .headers import DEFAULT_HEADERS, Headers, response_headers
 from .interrupt import Interrupter
-from .message import DEFAULT_HEADERS, MAX_REJECTED_BODY, Headers, Request, response_headers, retry_after, status_text
+from .message import Request
 from .proxies import environment_proxy
 from .tunnel import open_socket
+from .verdict import MAX_REJECTED_BODY, retry_after, status_text
 
 _log = logging.getLogger("sse_client")
 # websockets logs requests and frames at DEBUG, tokens and messages among them.
@@ -105,7 +107,7 @@ class WebSocketConnection(Connection):
         try:
             return self._open(options.request(""))
         except ResponseRejected as rejection:
-            if rejection.status != _UNAUTHORIZED or not options.headers_are_renewable:
+            if rejection.status != _UNAUTHORIZED or not options.is_renewable:
                 raise
         self._discard()
         return self._open(options.request(""))

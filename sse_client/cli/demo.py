@@ -12,7 +12,7 @@ from random import Random
 from typing import Any, Callable, NamedTuple
 
 from sse_client.errors import ConnectionLost
-from sse_client.events import ErrorEvent, LifecycleEvent, MessageEvent, OpenEvent
+from sse_client.events import CommentEvent, ErrorEvent, LifecycleEvent, MessageEvent, OpenEvent
 from sse_client.source import EventSource
 from sse_client.testing import EventStreamServer, Exchange, comment, encode_event, retry
 
@@ -275,7 +275,7 @@ class View:
             state = "disconnected" if isinstance(event.error, ConnectionLost) else "not connected"
             self._note(state + again, "yellow")
             self._out.line(self._out.paint(f"       {event.error.reason}", "dim"))
-        else:
+        elif isinstance(event, CommentEvent):
             self._note(event.text.strip(), "dim")
 
     def finish(self) -> None:

@@ -12,7 +12,7 @@ import struct
 import time
 from typing import NamedTuple, Optional
 
-from sse_client._http.message import Headers
+from sse_client._http.headers import Headers
 
 __all__ = ["BadRequest", "ExchangeEnded", "RecordedRequest", "RequestHeaders", "Wire", "read_request"]
 

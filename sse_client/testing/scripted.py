@@ -7,10 +7,11 @@ import time
 from collections import deque
 from typing import NamedTuple, Optional
 
-from sse_client._http.message import MAX_REJECTED_BODY, Headers, rejection_reason, response_headers, retry_after
+from sse_client._control import WakeEvent
+from sse_client._http.headers import Headers, response_headers
+from sse_client._http.verdict import MAX_REJECTED_BODY, rejection_reason, retry_after
 from sse_client.connector import Connection, Connector, ResponseHead
 from sse_client.errors import ConnectionFailed, ConnectionLost, EventSourceError, ResponseRejected
-from sse_client.source import WakeEvent
 
 from .exchange import HeaderFields, header_pairs
 from .script import Script, Stage, Step, as_steps
@@ -52,6 +53,8 @@ class ScriptedConnector(Connector):
     last_event_ids: list[str]
     open_connections: int
     closed: bool
+
+    url = _URL
 
     def __init__(self) -> None:
         self.delays = []
@@ -120,9 +123,10 @@ class ScriptedConnector(Connector):
         self._attempts += 1
         return _ScriptedConnection(self, self._replies.popleft())
 
-    def wait(self, delay: float, woken: threading.Event) -> None:  # noqa: ARG002 - there is no wait to wake
-        """Write down ``delay`` and return at once. For the source."""
+    def real_delay(self, delay: float) -> float:
+        """Write down ``delay`` and return 0: there is no wait. For the source."""
         self.delays.append(delay)
+        return 0.0
 
     def close(self) -> None:
         """Write it down. For the source."""

@@ -3,65 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
 import random
-import subprocess
-import sys
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sse_client.testing import EventStreamServer, Exchange, Step, drop, encode_event, event, hold, retry
-from tests.integration.support import ROOT, TIMEOUT, Child
+from tests.integration.support import TIMEOUT
 from tests.integration.websocket_server import WebSocketServer, sends
 
-HERE = Path(__file__).resolve().parent
-
-
-@contextmanager
-def program(*command: str, **environment: str) -> Iterator[Child]:
-    """Run a Python program of this folder, or code that uses one, and read what it prints."""
-    process = subprocess.Popen(
-        [sys.executable, "-u", *command],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        cwd=HERE,
-        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
-    )
-    running = Child(process)
-    try:
-        yield running
-    finally:
-        running.end()
-        assert process.stdin is not None
-        process.stdin.close()
-
-
-def tell(running: Child, line: str) -> None:
-    assert running.process.stdin is not None
-    running.process.stdin.write(line + "\n")
-    running.process.stdin.flush()
-
-
-def ended(running: Child) -> int:
-    code = running.process.wait(TIMEOUT)
-    running.wait_for("(end of output)")
-    return code
-
-
-@pytest.fixture
-def server() -> Iterator[EventStreamServer]:
-    """A running server; the test fails if one of its scripts has failed."""
-    with EventStreamServer() as running:
-        yield running
+from .support import HERE, ended, program, tell
 
 
 def test_a_script_prints_events_until_the_server_says_stop(server: EventStreamServer) -> None:
@@ -194,7 +150,9 @@ FLASK = """
 import sys, threading
 import werkzeug.serving
 from settings_cache_flask import create_app
-server = werkzeug.serving.make_server("127.0.0.1", 0, create_app(sys.argv[1]), threaded=True)
+application = create_app(sys.argv[1])
+application.extensions["settings"].follow()
+server = werkzeug.serving.make_server("127.0.0.1", 0, application, threaded=True)
 print("port", server.port, flush=True)
 server.serve_forever()
 """
@@ -335,7 +293,8 @@ def test_news_come_by_the_way_that_is_open(server: EventStreamServer) -> None:
     assert running.lines[:2] == [f"using {server.url}: no WebSocket: {reason}", "3 three"]
 
 
-PROGRAMS = sorted(path for path in HERE.glob("*.py") if not path.name.startswith(("_", "test_", "conftest")))
+NO_PROGRAMS = ("__init__", "test_", "conftest", "support", "gunicorn_conf")
+PROGRAMS = sorted(path for path in HERE.glob("*.py") if not path.name.startswith(NO_PROGRAMS))
 
 
 @pytest.mark.parametrize("path", PROGRAMS, ids=lambda it: it.stem)

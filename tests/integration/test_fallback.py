@@ -180,7 +180,7 @@ def test_blocked(serve: Any, reason: str, server: EventStreamServer, choices: Ch
             follower.wait_for("MessageEvent")
             assert follower.close_and_time() < 0.1
         assert_nothing_raised(follower)
-    assert [type(item).__name__ for item in follower.items] == ["OpenEvent", "MessageEvent"]
+    assert [type(item).__name__ for item in follower.items] == ["ConnectingEvent", "OpenEvent", "MessageEvent"]
     ((chosen, why),) = choices.made
     assert chosen == f"{server.url}?..."
     assert why.startswith("no WebSocket: ")

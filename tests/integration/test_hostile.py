@@ -280,7 +280,7 @@ def test_an_id_with_bytes_that_are_no_utf8(server: EventStreamServer) -> None:
 def test_retry_fields(server: EventStreamServer, value: bytes, delay: float) -> None:
     """A retry field is kept between a tenth of a second and an hour; what is no number of digits is ignored."""
     server.stream(raw(b"retry: " + value + b"\ndata: a\n\n"))
-    with EventSource(server.url, random=lambda: 0.0) as source:
+    with EventSource(server.url, reconnect=ReconnectPolicy(jitter=0)) as source:
         delays = []
         for item in source.lifecycle():
             if isinstance(item, ErrorEvent):
@@ -584,7 +584,7 @@ def test_empty_streams_back_off(server: EventStreamServer) -> None:
     """A server whose streams end without an event is asked ever more slowly, also if it says ``retry: 0``."""
     for _ in range(6):
         server.stream(raw(b"retry: 0\n\n"))
-    with EventSource(server.url, random=lambda: 0.0) as source:
+    with EventSource(server.url, reconnect=ReconnectPolicy(jitter=0)) as source:
         delays = []
         for item in source.lifecycle():
             if isinstance(item, ErrorEvent):
@@ -631,7 +631,7 @@ def test_long_polling(server: EventStreamServer) -> None:
 
     server.handler = serve
     received, delays, attempts = [], [], []
-    with EventSource(server.url, random=lambda: 0.0) as source:
+    with EventSource(server.url, reconnect=ReconnectPolicy(jitter=0)) as source:
         for item in source.lifecycle():
             if isinstance(item, MessageEvent):
                 received.append(int(item.data))
@@ -650,7 +650,7 @@ def test_long_polling_in_other_framings(server: EventStreamServer, framing: Any)
     """With a Content-Length the connection is used again, too; where it is closed, the stream goes on all the same."""
     for n in (1, 2, 3):
         server.stream(raw(b"retry: 100\n\n"), event(str(n), id=str(n)), framing=framing)
-    assert data_of(EventSource(server.url, random=lambda: 0.0)) == ["1", "2", "3"]
+    assert data_of(EventSource(server.url, reconnect=ReconnectPolicy(jitter=0))) == ["1", "2", "3"]
     connections = [request.connection for request in server.requests]
     assert connections == ([1, 1, 1, 1] if framing == "length" else [1, 2, 3, 4])
 
@@ -660,7 +660,7 @@ def test_long_polling_with_empty_responses(server: EventStreamServer) -> None:
     for body in (b"id: 1\ndata: a\n\n", b"", b": nothing\n\n", b"", b"id: 2\ndata: b\n\n", b""):
         server.stream(raw(b"retry: 100\n\n" + body))
     delays = []
-    with EventSource(server.url, random=lambda: 0.0) as source:
+    with EventSource(server.url, reconnect=ReconnectPolicy(jitter=0)) as source:
         for item in source.lifecycle():
             if isinstance(item, ErrorEvent):
                 delays.append(item.delay)

@@ -356,7 +356,7 @@ after.wait(10)
         warnings = [line for line in process.lines if line.startswith("a Listener")]
         assert len(warnings) == 1
         assert "dead in this child process" in warnings[0]
-        assert "post_fork" in warnings[0]
+        assert "post_worker_init" in warnings[0]
         assert [line for line in process.lines if not line.startswith(("refused", "a Listener"))] == [
             "got before",
             "forked",

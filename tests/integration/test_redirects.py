@@ -32,7 +32,7 @@ def test_every_redirect_is_followed(server: EventStreamServer, status: int) -> N
     server.redirect("/there?query=2", status=status)
     server.stream(event("a"))
     with EventSource(server.url + "here?query=1", headers=SECRET_HEADERS, last_event_id="7") as source:
-        opened, first, *_ = [next(life) for life in [source.lifecycle()] for _ in range(2)]
+        _, opened, first = [next(life) for life in [source.lifecycle()] for _ in range(3)]
     assert isinstance(opened, OpenEvent)
     assert opened.url == server.url + "there?..."
     assert getattr(first, "data", None) == "a"
@@ -230,3 +230,68 @@ def test_redirects_over_connections_of_both_kinds(server: EventStreamServer, clo
         server.redirect("/b", headers=headers)
         server.stream(event("a"))
     assert data_of(EventSource(server.url, reconnect=AT_ONCE)) == ["a"] * 3
+
+
+def test_headers_follow_to_trusted_origins(server: EventStreamServer, second_server: EventStreamServer) -> None:
+    """Where the user has named the other origin, headers and login go along; Host is that of the new address."""
+    server.redirect(second_server.url)
+    second_server.stream(event("a"))
+    settings: Any = {"headers": SECRET_HEADERS, "trusted_origins": [second_server.url.rstrip("/")]}
+    with EventSource(server.url, reconnect=None, **settings) as source:
+        assert [item.data for item in source] == ["a"]
+    (request,) = second_server.requests
+    assert {name: request.headers[name] for name in SECRET_HEADERS} == SECRET_HEADERS
+    assert request.headers["Host"] == f"127.0.0.1:{second_server.port}"
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_login_that_was_left_behind(server: EventStreamServer, second_server: EventStreamServer, status: int) -> None:
+    """A server that misses the headers which a redirect left behind is no riddle: the error says where they are."""
+    server.redirect(second_server.url)
+    second_server.respond(status)
+    error = rejection_of(EventSource(server.url, headers=SECRET_HEADERS))
+    assert error.status == status
+    assert "after a redirect to another origin, where your headers are not sent (see trusted_origins)" in str(error)
+    assert "s3cret" not in str(error)
+
+
+def test_https_only(tls_server: EventStreamServer, server: EventStreamServer) -> None:
+    """With https_only, the last event ID does not leave TLS, and no http address is taken."""
+    tls_server.redirect(server.url)
+    error = rejection_of(EventSource(tls_server.url, https_only=True, last_event_id="7"))
+    assert f"a redirect to {server.url}, which https_only forbids (status 302)" in str(error)
+    assert server.requests == []
+    with pytest.raises(ValueError, match="https_only"):
+        EventSource(server.url, https_only=True)
+
+
+HOSTS_OF_TWO_READINGS = [
+    "http://127.0.0.1:{port}\\.good.example/",
+    "http://good.example\\@127.0.0.1:{port}/",
+    "http://127%2e0%2e0%2e1:{port}/",
+    "http://127.1:{port}/",
+    "http://0x7f.1:{port}/",
+    "http://0x7f000001:{port}/",
+    "http://017700000001:{port}/",
+    "http://\uff11\uff12\uff17.0.0.1:{port}/",
+    "http://127\u30020\u30020\u30021:{port}/",
+    "http://good.example@x@127.0.0.1:{port}/",
+    "http:///127.0.0.1:{port}/",
+    "http:/\\127.0.0.1:{port}/",
+    "///127.0.0.1:{port}/",
+    "/\\127.0.0.1:{port}/",
+]
+
+
+@pytest.mark.parametrize("location", HOSTS_OF_TWO_READINGS)
+def test_an_address_that_parsers_read_differently(
+    server: EventStreamServer, second_server: EventStreamServer, location: str
+) -> None:
+    """What is checked and shown is what is connected to: an address that could be two is neither."""
+    address = location.format(port=second_server.port)
+    if address.startswith("http"):
+        with pytest.raises(ValueError, match=r"^url "):
+            EventSource(address)
+    server.redirect(address)
+    assert "a redirect to where no stream can be: url " in str(rejection_of(EventSource(server.url)))
+    assert second_server.requests == []

@@ -46,7 +46,7 @@ def test_statuses_after_which_it_comes_back(server: EventStreamServer, status: i
     server.respond(status, b"busy", {"Connection": "close"} if close else {})
     server.stream(event("a"))
     with EventSource(server.url, reconnect=AT_ONCE) as source:
-        first, second, *_ = source.lifecycle()
+        _, first, _, second, *_ = source.lifecycle()
     assert isinstance(first, ErrorEvent)
     assert isinstance(first.error, ResponseRejected)
     assert (first.error.status, first.error.body, first.attempt) == (status, b"busy", 1)
@@ -184,7 +184,7 @@ def test_retry_after_as_a_date(server: EventStreamServer) -> None:
     assert 100 < delay <= 120
 
 
-@pytest.mark.parametrize("value", ["", "soon", "-5", "1.5", "٣", "Mon, 99 Foo 2020 00:00:00 GMT"])
+@pytest.mark.parametrize("value", ["", "soon", "-5", "1.5.1", "٣", "Mon, 99 Foo 2020 00:00:00 GMT"])
 def test_a_retry_after_that_says_nothing(server: EventStreamServer, value: str) -> None:
     """A Retry-After that is neither seconds nor a date is as none."""
     server.respond(503, headers={"Retry-After": value})
@@ -307,7 +307,62 @@ def test_the_open_event_has_the_headers(server: EventStreamServer) -> None:
     """Headers are there in lower case, repeated ones joined; repr does not show them."""
     server.stream(headers=[("X-One", "1"), ("x-one", "2"), ("Set-Cookie", "secret")])
     with EventSource(server.url, reconnect=None) as source:
-        opened = next(source.lifecycle())
+        _, opened, *_ = source.lifecycle()
     assert isinstance(opened, OpenEvent)
     assert (opened.headers["x-one"], opened.headers["set-cookie"]) == ("1, 2", "secret")
     assert "secret" not in repr(opened)
+
+
+def test_other_content_types(server: EventStreamServer) -> None:
+    """A server that is set up wrongly can be read by naming the type that it sends, or that it sends none."""
+    for content_type in ("text/plain; charset=utf-8", None, "text/event-stream"):
+        server.stream(event("a"), content_type=content_type)
+    source = EventSource(server.url, reconnect=AT_ONCE, content_types=("text/plain", "", "text/event-stream"))
+    assert data_of(source) == ["a", "a", "a"]
+
+
+def test_the_error_names_content_types(server: EventStreamServer) -> None:
+    """Who meets another type is told the parameter."""
+    server.stream(event("a"), content_type="text/plain")
+    error = rejection_of(EventSource(server.url))
+    assert "of type 'text/plain', not text/event-stream; content_types= allows others" in str(error)
+
+
+def test_a_type_that_is_doubled(server: EventStreamServer) -> None:
+    """Where a framework and a proxy both add a type, the last one counts."""
+    server.stream(event("a"), headers=[("Content-Type", "text/html"), ("Content-Type", "text/event-stream")])
+    assert data_of(EventSource(server.url, reconnect=AT_ONCE)) == ["a"]
+
+
+@pytest.mark.parametrize("status", [200, 201, 202])
+def test_a_post_that_is_answered_with_a_stream(server: EventStreamServer, status: int) -> None:
+    """The stream that answers a POST may come with any status of success."""
+    server.stream(event("a"), status=status)
+    with EventSource(server.url, method="POST", json={}) as source:
+        assert [item.data for item in source] == ["a"]
+
+
+@pytest.mark.parametrize("coding", ["compress", "dcb", "x-compress"])
+def test_a_coding_that_cannot_be_undone(server: EventStreamServer, coding: str) -> None:
+    """It is an error that names the coding, and not a stream without events."""
+    server.stream(raw(b"\x1f\x9d\x90"), headers={"Content-Encoding": coding})
+    assert f"encoded as {coding!r}, which cannot be undone" in str(rejection_of(EventSource(server.url)))
+
+
+@pytest.mark.parametrize("coding", ["none", "identity", "utf-8"])
+def test_a_coding_that_is_none(server: EventStreamServer, coding: str) -> None:
+    """Names that servers send to keep proxies from compressing mean a plain body."""
+    server.stream(event("a"), headers={"Content-Encoding": coding})
+    assert data_of(EventSource(server.url, reconnect=AT_ONCE)) == ["a"]
+
+
+def test_a_transfer_coding_that_cannot_be_undone(server: EventStreamServer) -> None:
+    """Neither is gzip as a transfer coding: the error names it."""
+
+    def reply(exchange: Exchange) -> None:
+        exchange.write_raw(
+            b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: gzip, chunked\r\n\r\n"
+        )
+
+    server.reply(reply)
+    assert "the transfer coding 'gzip, chunked', which cannot be undone" in str(rejection_of(EventSource(server.url)))

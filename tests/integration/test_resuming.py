@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sse_client import ConnectionLost, EventSource, MessageEvent, StreamEnded
+from sse_client import ConnectionLost, EventSource, MessageEvent, ReconnectPolicy, StreamEnded
 from sse_client.testing import (
     EventStreamServer,
     Exchange,
@@ -246,7 +246,7 @@ def test_reconnect_calls_at_random_moments_lose_and_repeat_nothing(server: Event
 def test_waiting_takes_no_longer_than_told(server: EventStreamServer) -> None:
     """After a drop the server gets its next request after the reconnection time that the stream asked for."""
     server.stream(raw(b"retry: 120\n\n"), event("a"), drop())
-    source = EventSource(server.url, random=lambda: 0.0)
+    source = EventSource(server.url, reconnect=ReconnectPolicy(jitter=0))
     with source:
         assert [item.data for item in source] == ["a"]
     first, second = server.requests

@@ -18,10 +18,12 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from sse_client import (
     CertificateRejected,
+    ConnectingEvent,
     ConnectionFailed,
     ErrorEvent,
     EventSource,
     EventSourceError,
+    LifecycleEvent,
     ReconnectPolicy,
 )
 from sse_client.testing import EventStreamServer, drop, event
@@ -48,12 +50,13 @@ def server_side(certificate: trustme.LeafCert) -> ssl.SSLContext:
 def failure_of(url: str, **settings: Any) -> tuple[EventSourceError, int]:
     """The error that ends a source which would come back at once, and how many attempts were seen to fail before."""
     settings.setdefault("reconnect", ReconnectPolicy(reconnection_time=0.001, jitter=0, max_attempts=3))
-    seen = []
+    seen: list[LifecycleEvent] = []
     with EventSource(url, **settings) as source, pytest.raises(EventSourceError) as caught:
         for item in source.lifecycle():
             seen.append(item)
-    assert all(isinstance(item, ErrorEvent) for item in seen)
-    return caught.value, len(seen)
+    assert [type(item) for item in seen[::2]] == [ConnectingEvent] * (len(seen) // 2)
+    assert [type(item) for item in seen[1::2]] == [ErrorEvent] * (len(seen) // 2)
+    return caught.value, len(seen) // 2
 
 
 def test_a_private_authority(server_context: ssl.SSLContext, client_context: ssl.SSLContext) -> None:
@@ -222,7 +225,7 @@ def test_a_handshake_that_breaks_once(server_context: ssl.SSLContext, client_con
             source = EventSource(lambda: next(urls), ssl_context=client_context, reconnect=AT_ONCE)
             with source:
                 seen = [type(item).__name__ for item in source.lifecycle()]
-    assert seen == ["ErrorEvent", "OpenEvent", "MessageEvent", "ErrorEvent"]
+    assert seen[:5] == ["ConnectingEvent", "ErrorEvent", "ConnectingEvent", "OpenEvent", "MessageEvent"]
 
 
 def test_a_stream_cut_without_a_farewell_is_a_loss(

@@ -120,10 +120,10 @@ def test_a_head_that_is_cut_off(warm_server: EventStreamServer, application: Any
     warm_server.stream(event("a"))
     with application.source(warm_server.url, AT_ONCE) as source:
         items = list(source.lifecycle())
-    first = items[0]
+    first = items[1]
     assert isinstance(first, ErrorEvent)
     assert first.error.reason.startswith("the server broke off in the middle of its answer")
-    assert [type(item).__name__ for item in items[1:3]] == ["OpenEvent", "MessageEvent"]
+    assert [type(item).__name__ for item in items[2:5]] == ["ConnectingEvent", "OpenEvent", "MessageEvent"]
     assert [request.connection for request in warm_server.requests[:2]] == [1, 1]
 
 

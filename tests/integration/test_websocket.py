@@ -18,6 +18,7 @@ from websockets.sync.server import ServerConnection
 
 from sse_client import (
     CertificateRejected,
+    ConnectingEvent,
     ConnectionFailed,
     ConnectionLost,
     EventSource,
@@ -79,7 +80,8 @@ def test_text_frames_are_events() -> None:
     """Each text frame is an event of type message with exactly that data, whatever is in it and however it is cut."""
     texts = ["a", "", "two\nlines", "carriage\r\nreturn\r", "\ufeffmark", "äöü ✓ \U0001f600", "\0", "x" * 300_000]
     with WebSocketServer(sends_and_ends(*texts, ["in ", "three ", "frames"])) as server, once(server.url) as source:
-        items = list(source.lifecycle())
+        connecting, *items = source.lifecycle()
+    assert connecting == ConnectingEvent(server.url, 1)
     assert isinstance(items[0], OpenEvent)
     assert items[0].url == server.url
     assert items[0].headers["upgrade"] == "websocket"

@@ -79,7 +79,9 @@ def test_nginx_with_buffering_long_polling(server: EventStreamServer, gzip: bool
     server.handler = serve
     with nginx(f"location / {{ {PASS % server.port} proxy_buffering on; {GZIP if gzip else ''} }}") as proxy:
         headers = {"Accept-Encoding": "gzip"} if gzip else {}
-        with EventSource(f"http://127.0.0.1:{proxy.port}/", headers=headers, random=lambda: 0.0) as source:
+        with EventSource(
+            f"http://127.0.0.1:{proxy.port}/", headers=headers, reconnect=ReconnectPolicy(jitter=0)
+        ) as source:
             items = list(source.lifecycle())
     assert [item.data for item in items if isinstance(item, MessageEvent)] == [
         str(n) for n in range(1, batches * 3 + 1)

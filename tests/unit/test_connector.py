@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import pickle
-import threading
 
 from sse_client import Connection, Connector, EventSource, MessageEvent, ResponseHead
 
@@ -80,15 +79,6 @@ def test_the_connector_of_a_source() -> None:
     assert not made.is_repeatable
 
 
-def test_wait_ends_when_woken() -> None:
-    """The default wait ends at once when it is woken."""
-    woken = threading.Event()
-    woken.set()
-    CountingConnector().wait(1000.0, woken)
-
-
-def test_wait_ends_in_time() -> None:
-    """The default wait ends after the delay."""
-    woken = threading.Event()
-    CountingConnector().wait(0.001, woken)
-    assert not woken.is_set()
+def test_time_is_real() -> None:
+    """Unless a connector says otherwise, a delay takes its time."""
+    assert CountingConnector().real_delay(1000.0) == 1000.0

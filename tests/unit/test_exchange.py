@@ -6,7 +6,9 @@ from typing import Any, Union
 import pytest
 
 from sse_client._http.attempt import Answer, Exchange
-from sse_client._http.message import MAX_REJECTED_BODY, Headers, Request, RequestOptions
+from sse_client._http.headers import Headers
+from sse_client._http.message import Request, RequestOptions
+from sse_client._http.verdict import MAX_REJECTED_BODY
 from sse_client.connector import ResponseHead
 from sse_client.errors import ConnectionLost, ResponseRejected
 

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from sse_client._http.message import Headers, RedirectRefused, Request, RequestOptions, check_headers
+from sse_client._http.headers import Headers, check_headers
+from sse_client._http.message import RedirectRefused, Request, RequestOptions
 from sse_client._version import __version__
 
 URL = "http://example.com/builds"
@@ -108,12 +109,13 @@ def test_functions_are_called_for_each_request() -> None:
         ("http://a.example/", "1"),
         ("http://b.example/", "2"),
     ]
-    assert options.headers_are_renewable
 
 
-def test_fixed_headers_are_not_renewable() -> None:
-    """Headers that are no function cannot be renewed after a 401."""
-    assert not RequestOptions(URL, headers=TOKEN).headers_are_renewable
+def test_what_can_be_renewed() -> None:
+    """A request can be made anew after a 401 if a function gives its URL or its headers."""
+    assert not RequestOptions(URL, headers=TOKEN).is_renewable
+    assert RequestOptions(URL, headers=lambda: TOKEN).is_renewable
+    assert RequestOptions(lambda: URL).is_renewable
 
 
 def test_functions_are_checked() -> None:
@@ -281,3 +283,102 @@ def test_body_stays_with_its_origin() -> None:
     """A redirect that would send the request body to another origin is refused."""
     with pytest.raises(RedirectRefused, match="body to another origin"):
         request_for(method="POST", body=b"s3cret").redirected(307, "http://other.example/")
+
+
+TRUSTED = ["https://a.example", "http://b.example:81", "https://*.firebase.example", "https://*.nest.example:8443"]
+
+
+@pytest.mark.parametrize(
+    ("location", "trusted"),
+    [
+        ("https://a.example/x?y", True),
+        ("https://A.example:443/", True),
+        ("http://a.example/", False),
+        ("https://a.example:444/", False),
+        ("https://b.a.example/", False),
+        ("http://b.example:81/", True),
+        ("https://b.example:81/", False),
+        ("https://s-1.firebase.example/", True),
+        ("https://s.t.firebase.example/", True),
+        ("https://firebase.example/", False),
+        ("https://evilfirebase.example/", False),
+        ("https://s.firebase.example:8443/", False),
+        ("http://s.firebase.example/", False),
+        ("https://s.nest.example:8443/", True),
+        ("https://s.nest.example/", False),
+        ("https://s.nest.example.evil.example:8443/", False),
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "PUT"])
+def test_trusted_origins(location: str, trusted: bool, method: str) -> None:
+    """The user's headers and body go to the origins that the user names, Host aside, and to no other."""
+    body = None if method == "GET" else b"x"
+    request = request_for(trusted_origins=TRUSTED, headers={**TOKEN, "Host": "h"}, method=method, body=body)
+    if body is not None and not trusted:
+        with pytest.raises(RedirectRefused, match="trusted_origins"):
+            request.redirected(307, location)
+        return
+    redirected = request.redirected(307, location)
+    assert (redirected.is_trusted, redirected.body) == (trusted, body)
+    assert redirected.user_headers == (TOKEN if trusted else {})
+    back = redirected.redirected(307, "https://a.example/")
+    assert (back.is_trusted, back.user_headers) == (redirected.is_trusted, redirected.user_headers)
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_rejection_where_the_headers_have_not_gone(status: int) -> None:
+    """It says that the redirect has left the headers behind, and what would let them follow."""
+    request = request_for(headers=TOKEN)
+    assert "trusted_origins" not in str(request.rejection_reason(status, Headers(), codings=()))
+    redirected = request.redirected(302, "http://other.example/").redirected(302, "/there")
+    reason = redirected.rejection_reason(status, Headers(), codings=())
+    assert f"{status}" in str(reason)
+    assert "to another origin, where your headers are not sent (see trusted_origins)" in str(reason)
+
+
+def test_https_only() -> None:
+    """Where the user wants https only, no other address is taken, from the user or from a redirect."""
+    request = request_for(url="https://example.com/", https_only=True)
+    assert request.redirected(302, "https://other.example/").url.scheme == "https"
+    with pytest.raises(RedirectRefused, match=r"a redirect to http://other.example/\?\.\.\., which https_only forbids"):
+        request.redirected(302, "http://other.example/?a")
+    with pytest.raises(ValueError, match="url must start with https://, since https_only is set"):
+        request_for(https_only=True)
+    with pytest.raises(ValueError, match="url must start with https://, since https_only is set"):
+        request_for(url=lambda: URL, https_only=True)
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "message"),
+    [
+        ({"content_types": "text/plain"}, TypeError, "content_types must be an iterable of media types"),
+        ({"content_types": [None]}, TypeError, "content_types must hold media types of type str, not NoneType"),
+        ({"content_types": ["text"]}, ValueError, "content_types must hold media types such as 'text/plain', or ''"),
+        (
+            {"trusted_origins": "https://a.example"},
+            TypeError,
+            "trusted_origins must be an iterable of origins",
+        ),
+        ({"trusted_origins": None}, TypeError, "trusted_origins must be an iterable of origins, not NoneType"),
+        ({"trusted_origins": ["a.example"]}, ValueError, "trusted_origins: url must start with http:// or https://"),
+        ({"trusted_origins": ["http://*.a.example"]}, ValueError, "trusted_origins: url is malformed: its host"),
+        ({"trusted_origins": ["https://*.com"]}, ValueError, "must not hold all hosts of a top-level domain"),
+        ({"trusted_origins": ["https://*"]}, ValueError, "trusted_origins: url is malformed: its host"),
+        ({"trusted_origins": ["https://a.*.example"]}, ValueError, "trusted_origins: url is malformed: its host"),
+        ({"trusted_origins": ["https://a.example/x"]}, ValueError, "must hold origins, without login, path and query"),
+        ({"trusted_origins": ["https://u:s3cret@a.example"]}, ValueError, "must hold origins, without login"),
+        ({"https_only": 1}, TypeError, "https_only must be True or False, not int"),
+    ],
+)
+def test_wrong_rules(settings: dict[str, Any], error: type[Exception], message: str) -> None:
+    """What a server may do is checked where it is given."""
+    with pytest.raises(error, match=message) as raised:
+        RequestOptions(URL, **settings)
+    assert "s3cret" not in str(raised.value)
+
+
+@pytest.mark.parametrize("name", ["host", "accept", "user-agent", "proxy-authorization", "CACHE-CONTROL"])
+def test_names_that_libraries_add(name: str) -> None:
+    """A field that urllib3 may add by itself is spelled as urllib3 spells it, so that there is one of it."""
+    (sent,) = [given for given in request_for(headers={name: "x"}).headers() if given.lower() == name.lower()]
+    assert sent == name.title()

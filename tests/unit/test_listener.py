@@ -15,7 +15,7 @@ import sse_client.listener
 from sse_client._handlers import CloseEvent, HandlerErrorEvent
 from sse_client.dispatch_queue import DispatchQueue
 from sse_client.errors import ConnectionFailed, ResponseRejected
-from sse_client.events import CommentEvent, ErrorEvent, MessageEvent, OpenEvent, ReadyState
+from sse_client.events import CommentEvent, ConnectingEvent, ErrorEvent, MessageEvent, OpenEvent, ReadyState
 from sse_client.listener import Listener
 from sse_client.reconnect import ReconnectPolicy
 from sse_client.source import EventSource
@@ -90,7 +90,7 @@ def test_an_error_of_the_program_ends_the_listener_and_is_always_logged(caplog: 
     connector.stream(hold())
     source = EventSource(connector)
     loop = source.lifecycle()
-    assert isinstance(next(loop), OpenEvent)
+    assert isinstance(next(loop), ConnectingEvent)
     listener = Listener(source)
     seen: list[CloseEvent] = []
     listener.on_close(seen.append)
@@ -262,10 +262,10 @@ def test_start_raises_what_ended_the_stream() -> None:
 
 
 class SlowConnector(ScriptedConnector):
-    """Waits between attempts until it is woken."""
+    """Its waits between attempts take their time."""
 
-    def wait(self, delay: float, woken: threading.Event) -> None:
-        assert woken.wait(LIMIT)
+    def real_delay(self, delay: float) -> float:
+        return delay
 
 
 def test_start_raises_the_last_trouble_when_the_time_is_over() -> None:
@@ -332,7 +332,7 @@ def test_a_child_process_is_warned_of_running_listeners_only(caplog: pytest.LogC
     assert warnings_in(caplog) == []
     with scripted(hold(), end=False):
         sse_client.listener._warn_the_child()
-    assert "in post_fork" in caplog.text
+    assert "in post_worker_init" in caplog.text
     new.close()
 
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
+import stat
 import threading
 from pathlib import Path
+from typing import Callable
 
 import pytest
 
 from sse_client import PositionFile
 from tests.integration.support import TIMEOUT, child
+
+posix_only = pytest.mark.skipif(os.name == "nt", reason="Windows has other permissions, and no FIFOs in directories")
 
 
 @pytest.fixture
@@ -38,9 +43,8 @@ def test_nothing_is_left_beside_the_file(path: Path) -> None:
 
 
 def test_no_file_is_no_position(path: Path) -> None:
-    """Without a file, or without its directory, the position is the beginning."""
+    """Without a file, the position is the beginning."""
     assert PositionFile(path).read() == ""
-    assert PositionFile(path / "deeper").read() == ""
 
 
 @pytest.mark.parametrize("content", [b"", b"\n", b"  \r\n\t"])
@@ -113,8 +117,8 @@ def test_the_id_that_was_written_last_is_not_written_again(path: Path) -> None:
 
 def test_a_write_that_failed_is_tried_again(path: Path) -> None:
     """An ID counts as written when it is in the file, and not before."""
-    path.mkdir()
     position = PositionFile(path)
+    path.mkdir()
     with pytest.raises(OSError, match="position"):
         position.write("1")
     path.rmdir()
@@ -122,10 +126,108 @@ def test_a_write_that_failed_is_tried_again(path: Path) -> None:
     assert path.read_text() == "1"
 
 
-def test_a_missing_directory_is_an_error_when_it_is_written(path: Path) -> None:
-    """Nobody makes directories unasked."""
-    with pytest.raises(FileNotFoundError):
-        PositionFile(path / "deeper").write("1")
+def test_a_missing_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody makes directories unasked; the error comes at once, and names the path as it was given."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"directory of the position file does not exist: 'deeper/position'$"):
+        PositionFile("deeper/position")
+    (tmp_path / "deeper").mkdir()
+    position = PositionFile("deeper/position")
+    (tmp_path / "deeper").rmdir()
+    assert position.read() == ""
+    with pytest.raises(FileNotFoundError, match="position"):
+        position.write("1")
+
+
+@posix_only
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: os.symlink(os.devnull, path)])
+def test_what_is_no_file(path: Path, make: Callable[[Path], object]) -> None:
+    """A FIFO, directory or device is neither read, which could block, nor replaced."""
+    position = PositionFile(path)
+    make(path)
+    with pytest.raises(OSError, match=r"position|dev/null"):
+        PositionFile(path)
+    with pytest.raises(OSError, match="position"):
+        position.read()
+    with pytest.raises(OSError, match="position"):
+        position.write("1")
+    assert not path.is_file()
+    assert os.listdir(path.parent) == ["position"]
+
+
+@posix_only
+@pytest.mark.parametrize("kind", ["link to a file", "link to nothing", "hard link", "FIFO"])
+def test_what_somebody_has_planted(path: Path, kind: str) -> None:
+    """A link or a FIFO at the name of the second file is removed: nothing is written to where it leads."""
+    planted, victim = path.with_name("position.new"), path.with_name("victim")
+    if kind != "link to nothing":
+        victim.write_text("precious")
+    if kind == "FIFO":
+        os.mkfifo(planted)
+    elif kind == "hard link":
+        os.link(victim, planted)
+    else:
+        planted.symlink_to(victim)
+    PositionFile(path).write("1")
+    assert path.read_text() == "1"
+    assert not path.is_symlink()
+    assert not os.path.lexists(planted)
+    assert victim.read_text() == "precious" if kind != "link to nothing" else not victim.exists()
+
+
+@posix_only
+def test_a_link_that_takes_the_place_of_the_file(path: Path) -> None:
+    """A link that is there only after the object was made is neither read through nor written through."""
+    position = PositionFile(path)
+    victim = path.with_name("victim")
+    victim.write_text("precious")
+    path.symlink_to(victim)
+    with pytest.raises(OSError, match="position"):
+        position.read()
+    position.write("1")
+    assert (path.read_text(), victim.read_text()) == ("1", "precious")
+
+
+@posix_only
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o400, 0o666])
+def test_the_permissions_stay(path: Path, mode: int) -> None:
+    """The new file may be read by those who could read the old one, and by nobody else, not even for a moment."""
+    path.write_text("1")
+    path.chmod(mode)
+    with pytest.MonkeyPatch.context() as patch:
+        seen = []
+        fchmod = os.fchmod
+        patch.setattr(
+            os, "fchmod", lambda fd, new: (seen.append(stat.S_IMODE(os.fstat(fd).st_mode) & 0o077), fchmod(fd, new))
+        )
+        PositionFile(path).write("2")
+    assert (path.read_text(), stat.S_IMODE(path.stat().st_mode), seen) == ("2", mode, [0])
+
+
+@posix_only
+def test_the_permissions_of_a_first_file(path: Path) -> None:
+    """Without an old file, the umask decides, as for any file."""
+    before = os.umask(0o027)
+    try:
+        PositionFile(path).write("1")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+
+
+@posix_only
+def test_a_disk_that_is_full(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A write that fails leaves the file as it was, and no second one."""
+    path.write_text("1")
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="full"):
+        PositionFile(path, fsync=True).write("2")
+    assert path.read_text() == "1"
+    assert os.listdir(path.parent) == ["position"]
 
 
 def test_what_a_kill_has_left_does_not_matter(path: Path) -> None:
@@ -166,9 +268,10 @@ def test_the_disk_is_waited_for_only_if_asked(path: Path, fsync: bool, monkeypat
     """With fsync, the whole ID is on the disk before the file is replaced; without it, nothing is waited for."""
     seen = []
     new = path.with_name("position.new")
-    monkeypatch.setattr(os, "fsync", lambda descriptor: seen.append((new.read_text(), path.exists())))
+    monkeypatch.setattr(os, "fsync", lambda descriptor: seen.append(new.exists() and new.read_text()))
     PositionFile(path, fsync=fsync).write("1")
-    assert seen == ([("1", False)] if fsync else [])
+    of_the_directory = [False] if hasattr(os, "O_DIRECTORY") else []
+    assert seen == (["1", *of_the_directory] if fsync else [])
     assert path.read_text() == "1"
 
 

@@ -3,14 +3,18 @@ from __future__ import annotations
 import gc
 import inspect
 import logging
+import math
+import random
 import threading
+import time
 import weakref
-from typing import Any
+from typing import Any, Callable
 
 import pytest
 
 from sse_client import (
     CommentEvent,
+    ConnectingEvent,
     Connection,
     ConnectionFailed,
     ConnectionLost,
@@ -18,6 +22,7 @@ from sse_client import (
     ErrorEvent,
     EventSource,
     EventTooLarge,
+    LifecycleEvent,
     MessageEvent,
     OpenEvent,
     ReadyState,
@@ -48,6 +53,19 @@ def data(source: EventSource) -> list[str]:
     return [message.data for message in source]
 
 
+class RealTime(ScriptedConnector):
+    """A script whose waits take their time; ``waiting`` is called when one begins."""
+
+    def __init__(self, waiting: Callable[[], object] = lambda: None) -> None:
+        super().__init__()
+        self._waiting = waiting
+
+    def real_delay(self, delay: float) -> float:
+        super().real_delay(delay)
+        self._waiting()
+        return delay
+
+
 # What is handed over
 
 
@@ -62,36 +80,44 @@ def test_events(connector: ScriptedConnector) -> None:
 
 
 def test_lifecycle(connector: ScriptedConnector) -> None:
-    """lifecycle() yields opening, events and losses in their order, with delay and attempt."""
+    """lifecycle() yields attempts, openings, events and losses in their order, with delay and attempt."""
     connector.stream(event("a"))
     connector.fail()
     connector.fail()
     connector.stream(event("b"), drop())
     connector.end()
-    seen = [
-        (it.error.reason, it.delay, it.attempt) if isinstance(it, ErrorEvent) else getattr(it, "data", "open")
-        for it in source_for(connector).lifecycle()
-    ]
+    lost = "the connection was dropped in the middle of the response"
     refused = "the connection was refused"
-    lost = seen[-1][0]
-    assert seen == [
+
+    def told(item: LifecycleEvent) -> object:
+        if isinstance(item, ErrorEvent):
+            return item.error.reason, item.delay, item.attempt, item.requested
+        return item.attempt if isinstance(item, ConnectingEvent) else getattr(item, "data", "open")
+
+    assert [told(item) for item in source_for(connector).lifecycle()] == [
+        1,
         "open",
         "a",
-        ("the server ended the stream", 3.0, 0),
-        (refused, 3.0, 1),
-        (refused, 6.0, 2),
+        ("the server ended the stream", 3.0, 0, False),
+        1,
+        (refused, 3.0, 1, False),
+        2,
+        (refused, 6.0, 2, False),
+        3,
         "open",
         "b",
-        (lost, 3.0, 0),
+        (lost, 3.0, 0, False),
+        1,
     ]
     assert connector.delays == [3.0, 3.0, 6.0, 3.0]
 
 
 def test_open_event(connector: ScriptedConnector) -> None:
-    """An OpenEvent carries the address and the response's headers."""
+    """A ConnectingEvent carries the address, an OpenEvent that of the response and its headers."""
     connector.stream(headers={"X-Node": "7"})
     connector.end()
-    opened = next(source_for(connector).lifecycle())
+    connecting, opened, *_ = source_for(connector).lifecycle()
+    assert connecting == ConnectingEvent(URL, 1)
     assert isinstance(opened, OpenEvent)
     assert (opened.url, opened.headers["x-node"]) == (URL, "7")
 
@@ -186,9 +212,9 @@ def test_reconnection_time(connector: ScriptedConnector) -> None:
 
 
 def test_the_count_goes_back_at_the_first_event(connector: ScriptedConnector) -> None:
-    """A connection that opens and brings no event counts as a failure; one that brings an event starts anew."""
+    """A connection that is cut off before any event counts as a failure; one that delivers an event starts anew."""
     connector.fail()
-    connector.stream(comment("hello"))
+    connector.stream(comment("hello"), drop())
     connector.stream(event("a"), drop())
     connector.fail()
     connector.fail()
@@ -211,6 +237,63 @@ def test_the_count_goes_back_after_a_connection_that_lasted(connector: ScriptedC
     assert connector.delays == [3.0, 3.0, 3.0, 3.0, 3.0, 6.0]
 
 
+def test_the_count_goes_back_when_the_last_event_id_moves(connector: ScriptedConnector) -> None:
+    """A connection that only moved the last event ID worked, whatever ended it."""
+    connector.fail()
+    connector.fail()
+    connector.stream(raw(b"id: 7\nretry: 1000\n\n"), drop())
+    connector.stream(raw(b"id: 7\n\n"), drop())
+    connector.end()
+    source = source_for(connector)
+    attempts = [item.attempt for item in source.lifecycle() if isinstance(item, ErrorEvent)]
+    assert attempts == [1, 2, 0, 1]
+    assert connector.delays == [3.0, 6.0, 1.0, 1.0]
+
+
+def test_a_clean_end_after_anything(connector: ScriptedConnector) -> None:
+    """A response that the server ends cleanly after a heartbeat is no failure, and hides none; an empty one fails."""
+    connector.stream(raw(b"retry: 100\n"), comment("ping"))
+    connector.fail()
+    connector.fail()
+    connector.stream(comment("ping"))
+    connector.fail()
+    connector.stream()
+    connector.end()
+    source = source_for(connector)
+    attempts = [item.attempt for item in source.lifecycle() if isinstance(item, ErrorEvent)]
+    assert attempts == [0, 1, 2, 0, 3, 4]
+    assert connector.delays == [0.1, 0.1, 0.2, 0.1, 0.4, 0.8]
+
+
+def test_a_quiet_stream(connector: ScriptedConnector) -> None:
+    """Silence for idle_timeout, before the head or after it, is never backed off from, nor a warning."""
+    for _ in range(3):
+        connector.fail(ConnectionFailed("no response for 300 s", url=URL, parameter="idle_timeout"))
+    connector.fail()
+    connector.fail(ConnectionFailed("no response for 5 s", url=URL, parameter="response_timeout"))
+    connector.end()
+    assert data(source_for(connector, reconnect=ReconnectPolicy(jitter=0, max_attempts=3))) == []
+    assert connector.delays == [3.0, 3.0, 3.0, 3.0, 6.0]
+
+
+@pytest.mark.parametrize(
+    ("steps", "reason"),
+    [
+        ((), "the server ended the stream after 0 bytes without an event"),
+        ((raw(b'{"error": "x"}'),), "the server ended the stream after 14 bytes without an event"),
+        ((event("a"),), "the server ended the stream"),
+        ((raw(b"id: 1\n\n"),), "the server ended the stream"),
+    ],
+    ids=["empty", "no event", "an event", "an ID"],
+)
+def test_reason_of_an_end(connector: ScriptedConnector, steps: Any, reason: str) -> None:
+    """The reason of an end without any event says how many bytes arrived."""
+    connector.stream(*steps)
+    connector.end()
+    reasons = [it.error.reason for it in source_for(connector).lifecycle() if isinstance(it, ErrorEvent)]
+    assert reasons == [reason]
+
+
 def test_retry_after(connector: ScriptedConnector) -> None:
     """Retry-After is a minimum for one delay."""
     connector.respond(503, headers={"Retry-After": "40"})
@@ -220,14 +303,19 @@ def test_retry_after(connector: ScriptedConnector) -> None:
     assert connector.delays == [40.0, 6.0]
 
 
-def test_jitter_comes_from_the_injected_source(connector: ScriptedConnector) -> None:
-    """With a random source of one's own every delay is determined."""
+def test_jitter_comes_from_the_random_module(connector: ScriptedConnector) -> None:
+    """The jitter is the next number of `random.random`, so that random.seed() determines every delay."""
     connector.fail()
     connector.fail()
     connector.end()
-    samples = iter([0.0, 0.5])
-    assert data(source_for(connector, reconnect=ReconnectPolicy(), random=lambda: next(samples))) == []
-    assert connector.delays == [3.0, 7.5]
+    state = random.getstate()
+    try:
+        random.seed(7)
+        assert data(source_for(connector, reconnect=ReconnectPolicy())) == []
+        random.seed(7)
+        assert connector.delays == [3.0 + 1.5 * random.random(), 6.0 + 3.0 * random.random()]
+    finally:
+        random.setstate(state)
 
 
 # How it ends
@@ -237,7 +325,7 @@ def test_no_content(connector: ScriptedConnector) -> None:
     """A 204 ends the iteration quietly, and the source is closed."""
     connector.end()
     source = source_for(connector)
-    assert list(source.lifecycle()) == []
+    assert list(source.lifecycle()) == [ConnectingEvent(URL, 1)]
     assert source.ready_state is ReadyState.CLOSED
 
 
@@ -246,7 +334,7 @@ def test_rejection(connector: ScriptedConnector) -> None:
     connector.respond(404, b"no such stream")
     source = source_for(connector)
     lifecycle = source.lifecycle()
-    shown = next(lifecycle)
+    _, shown = next(lifecycle), next(lifecycle)
     assert isinstance(shown, ErrorEvent)
     assert shown.delay is None
     with pytest.raises(ResponseRejected) as raised:
@@ -301,7 +389,7 @@ def test_until_open(connector: ScriptedConnector) -> None:
     connector.respond(503)
     connector.stream(event("a"))
     source = source_for(connector, reconnect=UNTIL_OPEN)
-    seen = [type(it).__name__ for it in source.lifecycle()]
+    seen = [type(it).__name__ for it in source.lifecycle() if not isinstance(it, ConnectingEvent)]
     assert seen == ["ErrorEvent", "ErrorEvent", "OpenEvent", "MessageEvent"]
     assert source.ready_state is ReadyState.CLOSED
 
@@ -377,9 +465,6 @@ class Blunt(Connector, Connection):
     def release(self) -> None:
         pass
 
-    def wait(self, delay: float, woken: threading.Event) -> None:
-        pass
-
     def close(self) -> None:
         pass
 
@@ -387,14 +472,14 @@ class Blunt(Connector, Connection):
 def test_close_while_an_attempt_begins() -> None:
     """A signal handler that calls close() between the look at `closed` and the attempt interrupts that attempt."""
     connector = Blunt(close="before")
-    assert list(connector.source.lifecycle()) == []
+    assert list(connector.source) == []
     assert connector.interrupted_before_open
 
 
 def test_close_while_a_connection_opens() -> None:
     """A connection that opens although the source has been closed meanwhile is not shown any more."""
     connector = Blunt(close="in open")
-    assert list(connector.source.lifecycle()) == []
+    assert list(connector.source.lifecycle()) == [ConnectingEvent("", 1)]
     assert not connector.interrupted_before_open
 
 
@@ -486,6 +571,29 @@ def test_errors_as_values_hold_no_frames(connector: ScriptedConnector) -> None:
     assert [error.__traceback__ for error in kept] == [None]
 
 
+def test_close_while_other_threads_begin_loops(connector: ScriptedConnector) -> None:
+    """close() in the loop's thread never raises, however many threads make iterators meanwhile."""
+    connector.stream(event("a"))
+    connector.end()
+    source = source_for(connector)
+    over = threading.Event()
+
+    def iterate() -> None:
+        kept = []
+        while not over.is_set():
+            kept.append(iter(source))
+
+    thread = threading.Thread(target=iterate)
+    thread.start()
+    try:
+        for _ in source:
+            for _ in range(200):
+                source.close()
+    finally:
+        over.set()
+        thread.join(CAUGHT_UP)
+
+
 # One loop at a time
 
 
@@ -517,8 +625,8 @@ def test_reconnect(connector: ScriptedConnector) -> None:
             if it.data == "a":
                 source.reconnect()
         elif isinstance(it, ErrorEvent):
-            seen.append((it.error.reason, it.delay, it.attempt))
-    assert seen == ["a", "b", ("reconnect() was called", 0.0, 0), "c", ("the server ended the stream", 3.0, 0)]
+            seen.append((it.error.reason, it.delay, it.requested))
+    assert seen == ["a", "b", ("reconnect() was called", 0.0, True), "c", ("the server ended the stream", 3.0, False)]
     assert connector.last_event_ids == ["", "2", "2"]
 
 
@@ -553,27 +661,175 @@ def test_reconnect_from_another_thread(connector: ScriptedConnector) -> None:
 
 def test_reconnect_cuts_a_wait_short() -> None:
     """reconnect() while the loop waits for its next attempt ends the wait."""
+    callers: list[threading.Timer] = []
 
-    class RealTime(ScriptedConnector):
-        def wait(self, delay: float, woken: threading.Event) -> None:
-            assert woken.wait(CAUGHT_UP), "the wait was not cut short"
+    def call_soon() -> None:
+        callers.append(threading.Timer(0.01, source.reconnect))
+        callers[-1].start()
 
-    connector = RealTime()
+    connector = RealTime(waiting=call_soon)
     connector.fail()
-    connector.stream(event("a"))
-    connector.end()
+    connector.stream(event("a"), hold())
     source = source_for(connector, reconnect=ReconnectPolicy(reconnection_time=1000.0, max_delay=1000.0))
-    callers = []
-    received = []
-    for it in source.lifecycle():
-        if isinstance(it, ErrorEvent):
-            callers.append(threading.Timer(0.01, source.reconnect))
-            callers[-1].start()
-        elif isinstance(it, MessageEvent):
-            received.append(it.data)
+    assert next(iter(source)).data == "a"
     for caller in callers:
         caller.join(CAUGHT_UP)
+    assert connector.delays[0] >= 1000
+
+
+def test_reconnect_sets_the_count_back(connector: ScriptedConnector) -> None:
+    """After reconnect() the delays begin anew, whether it dropped a connection or cut a wait short."""
+    connector.fail()
+    connector.fail()
+    connector.fail()
+    connector.stream(comment("ping"), hold())
+    connector.fail()
+    connector.end()
+    source = source_for(connector)
+    seen = []
+    for item in source.lifecycle():
+        if isinstance(item, ErrorEvent):
+            seen.append((item.delay, item.attempt))
+            if item.attempt == 2:
+                source.reconnect()
+        elif isinstance(item, OpenEvent):
+            source.reconnect()
+    assert seen == [(3.0, 1), (6.0, 2), (3.0, 1), (0.0, 0), (3.0, 1)]
+
+
+def test_reconnect_is_no_warning(connector: ScriptedConnector, caplog: pytest.LogCaptureFixture) -> None:
+    """What the program asked for is logged as information."""
+    connector.stream(event("a"), hold())
+    connector.end()
+    source = source_for(connector)
+    with caplog.at_level(logging.INFO, logger="sse_client"):
+        for _ in source:
+            source.reconnect()
+    assert [record.levelname for record in caplog.records if "reconnect() was called" in record.getMessage()] == [
+        "INFO"
+    ]
+
+
+# pause() and resume()
+
+
+def resume_soon(source: EventSource) -> threading.Timer:
+    timer = threading.Timer(0.02, source.resume)
+    timer.start()
+    return timer
+
+
+def test_pause_and_resume(connector: ScriptedConnector) -> None:
+    """pause() drops the connection after the events that have arrived; resume() goes on from there, at once."""
+    connector.stream(raw(b"id: 1\ndata: a\n\nid: 2\ndata: b\n\n"), hold())
+    connector.stream(event("c", id="3"))
+    connector.end()
+    source = source_for(connector)
+    seen: list[object] = []
+    timers = []
+    for item in source.lifecycle():
+        if isinstance(item, MessageEvent):
+            seen.append(item.data)
+            if item.data == "a":
+                source.pause()
+        elif isinstance(item, ErrorEvent):
+            seen.append((item.error.reason, item.delay, item.requested))
+            if source.is_paused:
+                assert connector.open_connections == 0
+                assert source.next_attempt_in is None
+                assert repr(source).startswith(f"<EventSource {URL} PAUSED ")
+                timers.append(resume_soon(source))
+    assert seen == ["a", "b", ("pause() was called", math.inf, True), "c", ("the server ended the stream", 3.0, False)]
+    assert connector.last_event_ids == ["", "2", "3"]
+    assert connector.delays == [3.0]
+    timers[0].join(CAUGHT_UP)
+
+
+def test_pause_before_a_loop(connector: ScriptedConnector) -> None:
+    """A source that is paused before its loop connects when it is resumed, and not before."""
+    connector.stream(event("a"))
+    connector.end()
+    source = source_for(connector)
+    source.pause()
+    source.reconnect()
+    timer = resume_soon(source)
+    assert data(source) == ["a"]
+    timer.join(CAUGHT_UP)
+    assert not source.is_paused
+
+
+def test_pause_in_a_wait() -> None:
+    """A pause in the wait for the next attempt outlasts that wait."""
+    connector = RealTime()
+    connector.fail()
+    connector.stream(event("a"), hold())
+    source = source_for(connector, reconnect=ReconnectPolicy(reconnection_time=0.001, jitter=0))
+    timers = []
+    for item in source.lifecycle():
+        if isinstance(item, ErrorEvent):
+            source.pause()
+            paused = time.monotonic()
+            timers.append(resume_soon(source))
+        elif isinstance(item, MessageEvent):
+            break
+    assert time.monotonic() - paused >= 0.015
+    timers[0].join(CAUGHT_UP)
+
+
+def test_close_while_paused(connector: ScriptedConnector) -> None:
+    """close() from another thread ends a paused loop at once and quietly."""
+    connector.stream(event("a"), hold())
+    source = source_for(connector)
+    closer = threading.Timer(0.02, source.close)
+    received = []
+    for message in source:
+        received.append(message.data)
+        source.pause()
+        closer.start()
     assert received == ["a"]
+    assert source.ready_state is ReadyState.CLOSED
+    closer.join(CAUGHT_UP)
+
+
+def test_pause_and_resume_from_another_thread(connector: ScriptedConnector) -> None:
+    """A loop that waits on a silent stream can be paused and resumed from another thread; nothing is lost."""
+    waiting = threading.Event()
+    connector.stream(event("a", id="1"), signal(waiting), hold())
+    connector.stream(event("b", id="2"))
+    connector.end()
+    source = source_for(connector)
+
+    def pause_and_resume() -> None:
+        assert waiting.wait(CAUGHT_UP)
+        source.pause()
+        source.resume()
+
+    caller = threading.Thread(target=pause_and_resume)
+    caller.start()
+    assert data(source) == ["a", "b"]
+    caller.join(CAUGHT_UP)
+    assert connector.last_event_ids == ["", "1", "2"]
+
+
+def test_resume_without_a_pause(connector: ScriptedConnector) -> None:
+    """resume() without a pause leaves the connection alone."""
+    connector.stream(event("a"), event("b"))
+    connector.end()
+    source = source_for(connector)
+    received = []
+    for message in source:
+        received.append(message.data)
+        source.resume()
+    assert received == ["a", "b"]
+    assert connector.delays == [3.0]
+
+
+def test_pause_without_a_policy(connector: ScriptedConnector) -> None:
+    """A source that does not reconnect cannot be paused."""
+    source = source_for(connector, reconnect=None)
+    for method in (source.pause, source.resume):
+        with pytest.raises(RuntimeError, match="does not reconnect"):
+            method()
 
 
 def test_reconnect_without_a_policy(connector: ScriptedConnector) -> None:
@@ -605,12 +861,61 @@ def test_ready_states(connector: ScriptedConnector) -> None:
     states = [source.ready_state]
     states += [source.ready_state for _ in source.lifecycle()]
     states += [source.ready_state]
-    assert [state.name for state in states] == ["CONNECTING", "OPEN", "OPEN", "CONNECTING", "CLOSED"]
+    expected = ["CONNECTING", "CONNECTING", "OPEN", "OPEN", "CONNECTING", "CONNECTING", "CLOSED"]
+    assert [f"{state}" for state in states] == expected
+
+
+def test_next_attempt_in() -> None:
+    """next_attempt_in counts down in a wait, and is None otherwise."""
+    connector = RealTime()
+    connector.fail()
+    connector.end()
+    source = source_for(connector, reconnect=ReconnectPolicy(reconnection_time=1000.0, max_delay=1000.0, jitter=0))
+    assert source.next_attempt_in is None
+    counted = []
+    for item in source.lifecycle():
+        counted.append(source.next_attempt_in)
+        if isinstance(item, ErrorEvent):
+            counted.append(source.next_attempt_in)
+            source.reconnect()
+    assert (counted[0], counted[3]) == (None, None)
+    assert 990 < counted[2] < counted[1] <= 1000
+    assert source.next_attempt_in is None
+
+
+def test_last_activity(connector: ScriptedConnector) -> None:
+    """last_activity is when the last byte arrived, on the monotonic clock; a comment counts."""
+    connector.stream(event("a"), comment("ping"))
+    connector.end()
+    source = source_for(connector)
+    assert source.last_activity is None
+    times = [time.monotonic()]
+    for _ in source.lifecycle(comments=True):
+        if source.last_activity is not None:
+            times.append(source.last_activity)
+    times.append(time.monotonic())
+    assert times == sorted(times)
+    assert len(set(times[1:-1])) >= 3
+
+
+@pytest.mark.parametrize("reconnect", [EXACT, None], ids=["reconnecting", "one request"])
+def test_reconnection_time_can_be_read(connector: ScriptedConnector, reconnect: Any) -> None:
+    """source.reconnection_time is what the stream's last retry field asked for, also when the loop is over."""
+    connector.stream(raw(b"retry: 2500\n\n"), event("a"))
+    if reconnect:
+        connector.end()
+    source = source_for(connector, reconnect=reconnect)
+    assert source.reconnection_time is None
+    assert data(source) == ["a"]
+    assert source.reconnection_time == 2.5
 
 
 def test_repr(connector: ScriptedConnector) -> None:
-    """The repr of a source shows its state and position."""
-    assert repr(source_for(connector, last_event_id="7")) == "<EventSource CONNECTING last_event_id='7'>"
+    """The repr of a source shows its address, state and position, and no secret."""
+    assert repr(source_for(connector, last_event_id="7")) == f"<EventSource {URL} CONNECTING last_event_id='7'>"
+    shown = repr(EventSource("http://me:s3cret@scripted.test/a?token=s3cret"))
+    assert shown.startswith("<EventSource http://scripted.test/a")
+    assert "s3cret" not in shown
 
 
 def test_log(connector: ScriptedConnector, caplog: pytest.LogCaptureFixture) -> None:
@@ -622,7 +927,7 @@ def test_log(connector: ScriptedConnector, caplog: pytest.LogCaptureFixture) -> 
         list(source_for(connector))
     assert [(record.levelname, record.getMessage()) for record in caplog.records if "again" in record.getMessage()] == [
         ("WARNING", caplog.records[1].getMessage()),
-        ("INFO", f"the server ended the stream ({URL}); again in 3.0 s"),
+        ("INFO", f"the server ended the stream after 0 bytes without an event ({URL}); again in 3.0 s"),
     ]
     assert caplog.records[0].getMessage() == f"open: {URL}"
     assert caplog.records[1].getMessage().endswith("; again in 3.0 s")
@@ -645,7 +950,6 @@ def test_log(connector: ScriptedConnector, caplog: pytest.LogCaptureFixture) -> 
         ({"response_timeout": "1"}, TypeError, "response_timeout must be"),
         ({"idle_timeout": float("nan")}, ValueError, "idle_timeout must be"),
         ({"max_event_size": 0}, ValueError, "max_event_size must be"),
-        ({"random": 0.5}, TypeError, "random must be a function"),
     ],
 )
 def test_wrong_arguments(settings: dict[str, Any], error: type[Exception], message: str) -> None:

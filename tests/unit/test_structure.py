@@ -21,8 +21,10 @@ TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in MOD
 # These do no input or output: no socket, clock, thread or log.
 PURE = {
     "_arguments",
+    "_http.headers",
     "_http.message",
     "_http.url",
+    "_http.verdict",
     "_version",
     "errors",
     "events",

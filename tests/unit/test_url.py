@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from sse_client._http.message import Headers, Request
+from sse_client._http.headers import Headers
+from sse_client._http.message import Request
 from sse_client._http.url import Url
 
 

@@ -5,13 +5,12 @@ import threading
 
 import pytest
 
-from sse_client.source import WakeEvent
+from sse_client._control import Ask, Control, WakeEvent
 
 
-def test_is_an_event() -> None:
+def test_wake_event() -> None:
     """A WakeEvent is set, waited for, tested and cleared like any Event."""
     event = WakeEvent()
-    assert isinstance(event, threading.Event)
     assert not event.is_set()
     assert not event.wait(0.001)
     assert not event.wait(-1.0)
@@ -57,3 +56,42 @@ def test_set_by_signal_handlers() -> None:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
+
+
+def test_waiting_for_less_than_forever() -> None:
+    """A wait that no system call can hold is one all the same: it ends when the event is set."""
+    event = WakeEvent()
+    setter = threading.Timer(0.01, event.set)
+    setter.start()
+    assert event.wait(1e300)
+    setter.join()
+
+
+def test_control_wakes_and_forgets() -> None:
+    """A wait asks again for the time left at each thing asked for; an attempt forgets what it fulfils, and no more."""
+    control = Control()
+    control.ask(Ask.RECONNECT)
+    control.ask(Ask.PAUSE)
+    assert (control.is_paused, control.is_closed, control.is_copy) == (True, False, False)
+    times = [1000.0]
+
+    def time_left() -> float:
+        return 0.0 if control.is_closed else times[0]
+
+    asker = threading.Timer(0.01, control.ask, [Ask.CLOSE])
+    asker.start()
+    control.wait(time_left)
+    asker.join()
+    assert control.begin_attempt()
+    assert not control.begin_attempt()
+    assert control.asked == {Ask.PAUSE, Ask.CLOSE}
+
+
+def test_resume() -> None:
+    """resume() asks for a connection at once, and only after a pause."""
+    control = Control()
+    assert not control.resume()
+    assert control.asked == set()
+    control.ask(Ask.PAUSE)
+    assert control.resume()
+    assert control.asked == {Ask.RECONNECT}
