@@ -11,6 +11,9 @@ import math
 from collections.abc import Iterable
 from typing import Optional
 
+MAX_WAIT = 24 * 24 * 3600.0
+"""The longest time-out, in seconds: 24 days. One bit more is too much for poll(), which counts milliseconds."""
+
 _BREAKS_A_HEADER = "\r\n\0"
 
 
@@ -68,20 +71,22 @@ def check_number(name: str, value: float, *, least: float, unit: str = "seconds"
     """Return a finite number that is not below ``least``."""
     if not isinstance(value, (int, float)) or isinstance(value, bool):
         raise TypeError(f"{name} must be a number ({unit}), not {type(value).__name__}")
-    if not math.isfinite(value) or value < least:
-        raise ValueError(f"{name} must be a finite number of {unit}, at least {least:g}, not {value!r}")
-    return float(value)
+    number = _as_float(value)
+    if not math.isfinite(number) or number < least:
+        raise ValueError(f"{name} must be a finite number of {unit}, at least {least:g}, not {number!r}")
+    return number
 
 
 def check_timeout(name: str, value: Optional[float]) -> Optional[float]:
-    """Return a time-out in seconds, above zero, or None for "no limit"."""
+    """Return a time-out in seconds, above zero, or None for "no limit". One above `MAX_WAIT` becomes that."""
     if value is None:
         return None
     if not isinstance(value, (int, float)) or isinstance(value, bool):
         raise TypeError(f"{name} must be a number (seconds) or None, not {type(value).__name__}")
-    if not math.isfinite(value) or value <= 0:
-        raise ValueError(f"{name} must be a finite number of seconds above 0, or None for no limit, not {value!r}")
-    return float(value)
+    number = _as_float(value)
+    if not math.isfinite(number) or number <= 0:
+        raise ValueError(f"{name} must be a finite number of seconds above 0, or None for no limit, not {number!r}")
+    return min(number, MAX_WAIT)
 
 
 def check_statuses(name: str, values: Iterable[int]) -> frozenset[int]:
@@ -94,3 +99,10 @@ def check_statuses(name: str, values: Iterable[int]) -> frozenset[int]:
         if not isinstance(status, int) or not 100 <= status <= 599:
             raise ValueError(f"{name} must hold status codes from 100 to 599, not {status!r}")
     return statuses
+
+
+def _as_float(value: float) -> float:
+    try:
+        return float(value)
+    except OverflowError:  # an int that no float can hold
+        return math.inf if value > 0 else -math.inf

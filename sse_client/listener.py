@@ -25,7 +25,7 @@ import traceback
 from types import TracebackType
 from typing import Any, Callable, Optional, Union
 
-from ._arguments import check_timeout
+from ._arguments import MAX_WAIT, check_timeout
 from ._control import WakeEvent
 from ._handlers import CloseEvent, Handlers, handlers_of
 from .dispatch_queue import DispatchQueue
@@ -214,7 +214,7 @@ class Listener(Handlers):
             return True
         if thread is threading.current_thread():
             raise RuntimeError("join() on the listener's own thread would wait for ever: call close() and return")
-        thread.join(timeout)
+        thread.join(None if timeout is None else min(timeout, MAX_WAIT))
         return not thread.is_alive()
 
     def is_alive(self) -> bool:

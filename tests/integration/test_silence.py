@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import ssl
+import sys
+import threading
 import time
 from typing import Any
 
 import pytest
+import requests
 
-from sse_client import ConnectionFailed, ConnectionLost, EventSource, EventSourceError
-from sse_client.testing import EventStreamServer, Exchange, comment, encode_event, event, hold, pause, raw
+from sse_client import (
+    ConnectionFailed,
+    ConnectionLost,
+    DispatchQueue,
+    EventSource,
+    EventSourceError,
+    Listener,
+    ReconnectPolicy,
+)
+from sse_client.requests_bridge import RequestsConnector
+from sse_client.testing import EventStreamServer, Exchange, comment, drop, encode_event, event, hold, pause, raw, retry
 
 from .phases import PHASES
 from .raw_server import FullBacklog
@@ -110,6 +123,59 @@ def test_one_byte_at_a_time(server: EventStreamServer) -> None:
     server.reply(drip)
     with EventSource(server.url, reconnect=None) as source:
         assert [item.data for item in source] == ["ä", "b\nc"]
+
+
+HUGE = (2.2e6, 1e10, 1e19, 1e300, sys.float_info.max, 10**300)  # past what poll(), threads and time_t can hold
+
+
+@pytest.mark.parametrize("seconds", HUGE)
+@pytest.mark.parametrize("over_requests", [False, True])
+def test_limits_beyond_what_the_system_can_hold(
+    server: EventStreamServer, tls_server: EventStreamServer, seconds: float, over_requests: bool
+) -> None:
+    """A limit, or a delay, of more years than the system can count is as good as none: nothing overflows."""
+    limits: Any = {"connect_timeout": seconds, "response_timeout": seconds, "idle_timeout": seconds}
+    policy = ReconnectPolicy(
+        reconnection_time=0.001,
+        max_delay=seconds,
+        max_server_delay=seconds,
+        steady_after=seconds,
+        jitter=seconds,
+    )
+    for here in (server, tls_server):
+        here.stream(event("a"))
+        here.stream(event("b"), retry(1e15), drop())
+        if over_requests:
+            session = requests.Session()
+            session.trust_env = False
+            session.verify = os.environ["SSL_CERT_FILE"]
+            target: Any = RequestsConnector(session, here.url, **limits)
+            settings: Any = {}
+        else:
+            target, settings = here.url, limits
+        # Without jitter at first, since this much of it is for ever.
+        with EventSource(target, reconnect=AT_ONCE, **settings) as source:
+            assert next(iter(source)).data == "a"
+        with Follower(EventSource(target, reconnect=policy, **settings)) as follower:
+            follower.wait_for("ErrorEvent")
+            assert follower.data == ["b"]
+            follower.source.close()
+            follower.join()
+        assert follower.error is None
+
+
+@pytest.mark.parametrize("seconds", HUGE)
+def test_waits_beyond_what_the_system_can_hold(server: EventStreamServer, seconds: float) -> None:
+    """The same goes for what a program waits for itself."""
+    server.stream(event("a"), hold())
+    listener = Listener(EventSource(server.url))
+    queue = DispatchQueue()
+    assert queue.run_pending(max_seconds=seconds) == 0
+    listener.start(wait=seconds)
+    closer = threading.Timer(0.1, listener.close)
+    closer.start()
+    assert listener.join(seconds)
+    closer.join()
 
 
 def test_no_limits(server: EventStreamServer) -> None:

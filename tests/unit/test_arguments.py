@@ -6,6 +6,7 @@ from typing import Any, Callable
 import pytest
 
 from sse_client._arguments import (
+    MAX_WAIT,
     NotGiven,
     check_count,
     check_flag,
@@ -31,6 +32,8 @@ NAN, INFINITY = float("nan"), float("inf")
         (lambda value: check_number("delay", value, least=0), 0, 0.0),
         (lambda value: check_timeout("limit", value), None, None),
         (lambda value: check_timeout("limit", value), 2, 2.0),
+        (lambda value: check_timeout("limit", value), 1e300, MAX_WAIT),
+        (lambda value: check_number("delay", value, least=0), 1e300, 1e300),
         (lambda value: check_statuses("statuses", value), [500, 503, 500], frozenset({500, 503})),
     ],
 )
@@ -57,6 +60,8 @@ def test_right_values(check: Callable[[Any], object], value: object, result: obj
         (lambda v: check_flag("flag", v), 1, TypeError, "flag must be True or False, not int"),
         (lambda v: check_number("delay", v, least=0), "3", TypeError, "delay must be a number (seconds), not str"),
         (lambda v: check_number("delay", v, least=0), True, TypeError, "delay must be a number (seconds), not bool"),
+        (lambda v: check_number("delay", v, least=0), 10**400, ValueError, "delay must be a finite number of seconds"),
+        (lambda v: check_timeout("limit", v), 10**400, ValueError, "limit must be a finite number of seconds"),
         (lambda v: check_number("delay", v, least=0), NAN, ValueError, "delay must be a finite number of seconds"),
         (lambda v: check_number("delay", v, least=0), INFINITY, ValueError, "at least 0, not inf"),
         (lambda v: check_number("delay", v, least=0), -1, ValueError, "at least 0, not -1"),
