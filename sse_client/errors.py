@@ -130,7 +130,8 @@ class StreamEnded(ConnectionLost):
 class CertificateRejected(EventSourceError):
     """The server's certificate is not valid: expired, for another host, or of an unknown authority.
 
-    Never retried: it would be the same again, and somebody should look.
+    Not retried unless `ReconnectPolicy.retry_certificates` is set: it would be the same again,
+    and somebody should look.
     """
 
     _SUMMARY = "certificate not valid"

@@ -11,24 +11,41 @@ from dataclasses import dataclass
 from typing import Any, Optional
 
 from ._arguments import check_count, check_flag, check_number, check_statuses
-from .errors import ConnectionFailed, ConnectionLost, EventSourceError, ResponseRejected, StreamEnded
+from ._http.verdict import effective_status
+from .errors import (
+    CertificateRejected,
+    ConnectionFailed,
+    ConnectionLost,
+    EventSourceError,
+    ResponseRejected,
+    StreamEnded,
+)
 
 __all__ = ["ReconnectPolicy"]
 
-_MOST_DOUBLINGS = 64  # keeps the power a float; the cap has long been reached by then
+_MAX_DOUBLINGS = 64  # keeps the power a float; the cap has long been reached by then
+
+_WRONG_REQUEST = frozenset({400, 405, 411, 413, 414, 415, 422, 431})
+_PATIENT_STATUSES = frozenset(range(200, 600)) - _WRONG_REQUEST
 
 
+@dataclass(frozen=True, init=False)
 class ReconnectPolicy:
     """How an event source comes back after its connection has failed, broken or ended.
 
     The delay before the next attempt is the *reconnection time*: the one that the stream
     asked for in its last ``retry`` field, or else the one given here. It doubles with each
-    attempt in a row that was in vain, from the second on, up to ``max_delay``. In vain is an
-    attempt that brought no event and no connection that lasted for ``steady_after``. What a
+    attempt in a row that failed, from the second on, up to ``max_delay``. What a
     ``Retry-After`` header asks for is a minimum for the one delay that follows it. Jitter
     is added on top, so that clients who lost the same server do not come back as one.
 
-    Immutable, and may be shared by any number of sources and threads.
+    An attempt did not fail if its connection delivered an event, moved the last event ID, or
+    was open for ``steady_after``: then the count goes back to zero. A connection that was
+    silent for ``idle_timeout``, and one that the server ended cleanly after at least one
+    byte, leave the count as it is.
+
+    Immutable, and may be shared by any number of sources and threads. The jitter is drawn
+    from ``random.random``: ``random.seed()`` makes the delays of a program reproducible.
 
     Args:
         reconnection_time: Seconds before the next attempt as long as the stream has not
@@ -40,12 +57,16 @@ class ReconnectPolicy:
             ``retry: 0`` does not make a client spin.
         max_server_delay: Seconds above which neither ``retry`` nor ``Retry-After`` is
             obeyed, so that no server can silence a client for ever.
-        max_attempts: How many attempts in a row may be in vain before the last error is
-            raised; None for no limit. Each event sets the count back to zero: this does not
-            limit how often a stream that keeps breaking is asked for again.
-        steady_after: Seconds open after which an attempt was not in vain though it brought no
+        max_attempts: How many attempts in a row may fail before the last error is raised;
+            None for no limit. Each event sets the count back to zero: this does not limit
+            how often a stream that keeps breaking is asked for again.
+        steady_after: Seconds open after which an attempt did not fail though it delivered no
             event: a quiet stream that a proxy cuts now and then is not backed off from.
-        retry_statuses: The statuses after which another attempt makes sense.
+        retry_statuses: The statuses after which another attempt makes sense. An unregistered
+            status counts as the x00 of its class (RFC 9110, section 15): with 500 among
+            them, 520 to 530 are retried too. 200 stands for an answer that is no event stream.
+        retry_certificates: Whether to try again after a certificate that is not valid. No
+            secret is sent to such a server; but nobody learns of it either, except by the log.
         until_open: Whether to reconnect only until a stream has opened. After that, a loss
             is raised, and a clean end ends the iteration quietly. For requests that cost
             something each time, such as a POST to a language model. (One whose answer was
@@ -55,18 +76,6 @@ class ReconnectPolicy:
         TypeError, ValueError: An argument is wrong; the message names it.
     """
 
-    __slots__ = (
-        "reconnection_time",
-        "max_delay",
-        "jitter",
-        "min_server_delay",
-        "max_server_delay",
-        "max_attempts",
-        "steady_after",
-        "retry_statuses",
-        "until_open",
-    )
-
     reconnection_time: float
     max_delay: float
     jitter: float
@@ -75,6 +84,7 @@ class ReconnectPolicy:
     max_attempts: Optional[int]
     steady_after: float
     retry_statuses: frozenset[int]
+    retry_certificates: bool
     until_open: bool
 
     def __init__(
@@ -87,7 +97,8 @@ class ReconnectPolicy:
         max_server_delay: float = 3600.0,
         max_attempts: Optional[int] = None,
         steady_after: float = 10.0,
-        retry_statuses: Iterable[int] = (408, 425, 429, 500, 502, 503, 504),
+        retry_statuses: Iterable[int] = (408, 425, 429, 500, 502, 503, 504, 507, 511),
+        retry_certificates: bool = False,
         until_open: bool = False,
     ) -> None:
         values: dict[str, Any] = {
@@ -99,12 +110,30 @@ class ReconnectPolicy:
             "max_attempts": check_count("max_attempts", max_attempts),
             "steady_after": check_number("steady_after", steady_after, least=0.0),
             "retry_statuses": check_statuses("retry_statuses", retry_statuses),
+            "retry_certificates": check_flag("retry_certificates", retry_certificates),
             "until_open": check_flag("until_open", until_open),
         }
         if values["min_server_delay"] > values["max_server_delay"]:
             raise ValueError("min_server_delay must not be above max_server_delay")
         for name, value in values.items():
             object.__setattr__(self, name, value)
+
+    @classmethod
+    def patient(cls, **settings: Any) -> ReconnectPolicy:
+        """Return the policy of a follower that outlives whatever may pass by itself.
+
+        It tries again, no more often than every 5 minutes after a while, after a maintenance
+        page (200, but HTML), a 404 during a roll-out, a firewall's 403, a certificate that
+        has run out. Each failure is logged at WARNING. What still ends the stream: a 204,
+        `EventSource.close`, and mistakes of the program itself, which are arguments that are
+        wrong, an event beyond ``max_event_size``, and a status that says that the request is
+        wrong (400, 405, 411, 413, 414, 415, 422, 431).
+
+        Args:
+            settings: Settings that differ, as for `ReconnectPolicy` itself.
+        """
+        patience = {"max_delay": 300.0, "retry_statuses": _PATIENT_STATUSES, "retry_certificates": True}
+        return cls(**{**patience, **settings})
 
     def delay(
         self, error: EventSourceError, attempt: int, *, reconnection_time: Optional[float], sample: float
@@ -115,14 +144,15 @@ class ReconnectPolicy:
 
         - a failed connection: retry;
         - a lost connection, and a stream that ended: retry, unless ``until_open`` is set;
-        - a rejected response: retry if its status is among ``retry_statuses``;
+        - a rejected response: retry if its status is among ``retry_statuses``, itself or,
+          if it is not registered, as the x00 of its class;
+        - a certificate that is not valid: fail, unless ``retry_certificates`` is set;
         - anything else, such as `EventTooLarge`: fail;
         - ``attempt`` has reached ``max_attempts``: fail, whatever the error.
 
         Args:
             error: How the last attempt ended.
-            attempt: How many attempts in a row have been in vain by now; 0 if the last one
-                was not.
+            attempt: How many attempts in a row have failed by now; 0 if the last one did not.
             reconnection_time: What the stream has asked for, in seconds; None if nothing.
             sample: A random number from 0 up to 1 that the jitter is taken from.
         """
@@ -131,7 +161,7 @@ class ReconnectPolicy:
         first = self.reconnection_time
         if reconnection_time is not None:
             first = min(max(reconnection_time, self.min_server_delay), self.max_server_delay)
-        doublings = min(max(attempt - 1, 0), _MOST_DOUBLINGS)
+        doublings = min(max(attempt - 1, 0), _MAX_DOUBLINGS)
         grown = min(first * 2.0**doublings, max(first, self.max_delay))
         asked = error.retry_after if isinstance(error, ResponseRejected) else None
         least = 0.0 if asked is None else min(asked, self.max_server_delay)
@@ -139,28 +169,11 @@ class ReconnectPolicy:
 
     def _is_retryable(self, error: EventSourceError) -> bool:
         if isinstance(error, ResponseRejected):
-            return error.status in self.retry_statuses
+            return not self.retry_statuses.isdisjoint((error.status, effective_status(error.status)))
+        if isinstance(error, CertificateRejected):
+            return self.retry_certificates
         # A connection can only be lost, and a stream can only end, after it has opened.
         return isinstance(error, ConnectionFailed) or (isinstance(error, ConnectionLost) and not self.until_open)
-
-    def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError(f"a ReconnectPolicy cannot be changed: make another one with {name}=...")
-
-    def _settings(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.__slots__}
-
-    def __eq__(self, other: object) -> bool:
-        return self._settings() == other._settings() if isinstance(other, ReconnectPolicy) else NotImplemented
-
-    def __hash__(self) -> int:
-        return hash(tuple(self._settings().values()))
-
-    def __repr__(self) -> str:
-        settings = {**self._settings(), "retry_statuses": sorted(self.retry_statuses)}
-        return f"ReconnectPolicy({', '.join(f'{name}={value!r}' for name, value in settings.items())})"
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _policy, (self._settings(),)
 
 
 @dataclass(frozen=True)
@@ -215,7 +228,3 @@ class Failures:
 def is_quiet(error: EventSourceError) -> bool:
     """Return whether a connection ended because nothing arrived for ``idle_timeout``: a quiet stream, not a failure."""
     return isinstance(error, (ConnectionFailed, ConnectionLost)) and error.parameter == "idle_timeout"
-
-
-def _policy(settings: dict[str, Any]) -> ReconnectPolicy:
-    return ReconnectPolicy(**settings)

@@ -16,7 +16,7 @@ from urllib.parse import quote
 import pytest
 
 import sse_client.testing
-from sse_client import ConnectionLost, EventSource, iter_events
+from sse_client import ConnectionLost, EventSource, ReconnectPolicy, iter_events
 from sse_client.testing import EventStreamServer, Exchange, ScriptedConnector, drop, event, hold, retry
 
 ROOT = Path(__file__).parent.parent
@@ -111,14 +111,15 @@ def test_an_answer_that_breaks_off(server: EventStreamServer) -> None:
 
 
 def test_a_patient_policy(server: EventStreamServer) -> None:
-    """A maintenance page and a 404 are waited out where the policy names 200 and 404, and are final by default."""
+    """A maintenance page and a 404 are waited out by a patient policy, and are final by default."""
     connector = ScriptedConnector()
     connector.respond(200, b"<h1>Back soon</h1>", headers={"Content-Type": "text/html"})
     connector.respond(404)
     connector.stream(event("a"))
     connector.end()
-    policy = run(block_with("patient = "), server)["patient"]
-    assert [it.data for it in EventSource(connector, reconnect=policy)] == ["a"]
+    run(block_with("ReconnectPolicy.patient()"), server)
+    source = EventSource(connector, reconnect=ReconnectPolicy.patient())
+    assert [it.data for it in source] == ["a"]
     for status, content_type in ((200, "text/html"), (404, "text/event-stream")):
         connector.respond(status, headers={"Content-Type": content_type})
         with pytest.raises(sse_client.ResponseRejected):

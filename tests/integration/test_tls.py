@@ -106,6 +106,29 @@ def test_an_expired_certificate(authority: trustme.CA, client_context: ssl.SSLCo
     assert seen == 1
 
 
+def test_an_expired_certificate_is_waited_out_by_a_patient_policy(
+    authority: trustme.CA, server_context: ssl.SSLContext, client_context: ssl.SSLContext
+) -> None:
+    """A follower with a patient policy gets its events when the certificate has been renewed."""
+    expired = authority.issue_cert("127.0.0.1", not_after=datetime(2020, 1, 1, tzinfo=timezone.utc))
+    patient = ReconnectPolicy.patient(reconnection_time=0.001, max_delay=0.001, jitter=0)
+    with (
+        EventStreamServer(ssl_context=server_side(expired)) as stale,
+        EventStreamServer(ssl_context=server_context) as new,
+    ):
+        new.stream(event("a"))
+        urls = iter([stale.url, stale.url, new.url, new.url])
+        with EventSource(lambda: next(urls), ssl_context=client_context, reconnect=patient) as source:
+            seen = [type(getattr(item, "error", item)).__name__ for item in source.lifecycle()]
+    assert [name for name in seen if name != "ConnectingEvent"] == [
+        "CertificateRejected",
+        "CertificateRejected",
+        "OpenEvent",
+        "MessageEvent",
+        "StreamEnded",
+    ]
+
+
 def test_a_certificate_of_the_future(authority: trustme.CA, client_context: ssl.SSLContext) -> None:
     """A certificate that is not valid yet, the sign of a wrong clock, is refused with these words."""
     early = authority.issue_cert(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import pickle
 from typing import Any
 
@@ -17,7 +18,7 @@ from sse_client.errors import (
     ResponseRejected,
     StreamEnded,
 )
-from sse_client.reconnect import ReconnectPolicy
+from sse_client.reconnect import Ending, Failures, ReconnectPolicy
 
 URL = "http://example.com/"
 LOST = ConnectionLost("reset", url=URL)
@@ -94,7 +95,7 @@ def test_every_delay(attempt: int, asked: float | None, retry_after: float | Non
 @pytest.mark.parametrize(
     "error",
     [LOST, StreamEnded("over", url=URL), ConnectionFailed("refused", url=URL)]
-    + [rejected(status) for status in (408, 425, 429, 500, 502, 503, 504)],
+    + [rejected(status) for status in (408, 425, 429, 500, 502, 503, 504, 507, 509, 511, 520, 522, 524, 529, 530, 599)],
     ids=repr,
 )
 def test_what_is_retried(error: EventSourceError) -> None:
@@ -105,7 +106,7 @@ def test_what_is_retried(error: EventSourceError) -> None:
 @pytest.mark.parametrize(
     "error",
     [EventTooLarge(url=URL, limit=1), CertificateRejected("expired", url=URL)]
-    + [rejected(status) for status in (200, 301, 400, 401, 403, 404, 410, 431, 501)],
+    + [rejected(status) for status in (200, 301, 400, 401, 403, 404, 410, 431, 444, 499, 501, 505, 506, 508, 510)],
     ids=repr,
 )
 def test_what_is_not_retried(error: EventSourceError) -> None:
@@ -118,6 +119,39 @@ def test_own_statuses() -> None:
     policy = ReconnectPolicy(jitter=0, retry_statuses=[404])
     assert delay(policy, rejected(404)) == 3
     assert delay(policy, rejected(503)) is None
+    assert delay(policy, rejected(520)) is None
+    assert delay(ReconnectPolicy(jitter=0, retry_statuses=[520]), rejected(520)) == 3
+    assert delay(ReconnectPolicy(jitter=0, retry_statuses=[520]), rejected(521)) is None
+
+
+@pytest.mark.parametrize(
+    "error",
+    [rejected(status) for status in (200, 206, 302, 401, 403, 404, 410, 444, 499, 501, 503, 508, 530)]
+    + [CertificateRejected("expired", url=URL), LOST, ConnectionFailed("refused", url=URL)],
+    ids=repr,
+)
+def test_patience(error: EventSourceError) -> None:
+    """A patient policy outlives maintenance pages, roll-outs, firewalls and certificates that have run out."""
+    policy = ReconnectPolicy.patient(jitter=0)
+    assert [delay(policy, error, n) for n in (1, 2, 7, 8, 1000)] == [3, 6, 192, 300, 300]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [rejected(status) for status in (400, 405, 411, 413, 414, 415, 422, 431)] + [EventTooLarge(url=URL, limit=1)],
+    ids=repr,
+)
+def test_limits_of_patience(error: EventSourceError) -> None:
+    """A mistake of the program's own ends the stream under a patient policy too."""
+    assert delay(ReconnectPolicy.patient(), error) is None
+
+
+def test_patience_with_other_settings() -> None:
+    """What is patient about a policy can be set, as all else."""
+    policy = ReconnectPolicy.patient(max_delay=30.0, retry_certificates=False)
+    assert (policy.max_delay, policy.retry_certificates) == (30.0, False)
+    assert delay(policy, rejected(404)) is not None
+    assert delay(policy, CertificateRejected("expired", url=URL)) is None
 
 
 def test_max_attempts() -> None:
@@ -155,8 +189,11 @@ def test_is_a_value() -> None:
 
 def test_is_immutable() -> None:
     """A policy cannot be changed, since sources and threads may share it."""
-    with pytest.raises(AttributeError, match="make another one with max_delay="):
-        ReconnectPolicy().max_delay = 5.0
+    with pytest.raises(AttributeError, match="max_delay"):
+        ReconnectPolicy().max_delay = 5.0  # type: ignore[misc]
+    assert dataclasses.replace(ReconnectPolicy(max_attempts=5), max_delay=5.0) == ReconnectPolicy(
+        max_attempts=5, max_delay=5.0
+    )
 
 
 @pytest.mark.parametrize(
@@ -182,3 +219,44 @@ def test_a_flag_that_is_none() -> None:
     """until_open is True or False: a number of seconds there is a mistake."""
     with pytest.raises(TypeError, match="until_open must be True or False, not float"):
         ReconnectPolicy(until_open=5.0)  # type: ignore[arg-type]
+
+
+# Which attempts count as failed
+
+ENDED = StreamEnded("over", url=URL)
+SILENT = ConnectionLost("silent", url=URL, parameter="idle_timeout")
+NO_HEAD = ConnectionFailed("silent", url=URL, parameter="idle_timeout")
+SLOW_HEAD = ConnectionFailed("slow", url=URL, parameter="response_timeout")
+
+
+@pytest.mark.parametrize(
+    ("ending", "failures"),
+    [
+        # It worked: the count goes back to zero.
+        (Ending(LOST, has_progressed=True, has_received=True, seconds_open=0.1), Failures(0, 0)),
+        (Ending(ENDED, has_progressed=True, has_received=True, seconds_open=0.1), Failures(0, 0)),
+        (Ending(LOST, has_received=True, seconds_open=10.0), Failures(0, 0)),
+        (Ending(LOST, seconds_open=10.0), Failures(0, 0)),
+        (Ending(SILENT, seconds_open=300.0), Failures(0, 0)),
+        # Neither: the count stays, and the next delay does not grow.
+        (Ending(ENDED, has_received=True, seconds_open=0.1), Failures(4, 0)),
+        (Ending(SILENT, seconds_open=5.0), Failures(4, 0)),
+        (Ending(NO_HEAD), Failures(4, 0)),
+        # It failed.
+        (Ending(ENDED, seconds_open=0.1), Failures(5, 5)),
+        (Ending(LOST, has_received=True, seconds_open=9.9), Failures(5, 5)),
+        (Ending(SLOW_HEAD), Failures(5, 5)),
+        (Ending(rejected(503)), Failures(5, 5)),
+        (Ending(ConnectionFailed("refused", url=URL)), Failures(5, 5)),
+    ],
+    ids=repr,
+)
+def test_failures_in_a_row(ending: Ending, failures: Failures) -> None:
+    """After four failures in a row, an ending sets the count back, leaves it, or adds to it."""
+    assert Failures(4, 4).after(ending, steady_after=10.0) == failures
+
+
+def test_an_attempt_that_never_opened_was_not_steady() -> None:
+    """Even with steady_after=0, an attempt whose stream never opened failed."""
+    assert Failures().after(Ending(rejected(503)), steady_after=0.0) == Failures(1, 1)
+    assert Failures(1, 1).after(Ending(LOST, seconds_open=0.0), steady_after=0.0) == Failures()
