@@ -93,7 +93,7 @@ class Following:
                             break
                     elif isinstance(event, CommentEvent):
                         self._show_comment(event)
-                    else:
+                    elif isinstance(event, (OpenEvent, ErrorEvent)):
                         self._tell(event)
                 self._settle()
             self._out.end_line()

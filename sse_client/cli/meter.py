@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from http import HTTPStatus
 from typing import Callable, Optional, Union
@@ -39,6 +38,7 @@ class Meter(Connector):
         tee: Optional[Callable[[bytes], None]] = None,
     ) -> None:
         self.is_repeatable = inner.is_repeatable
+        self.url = inner.url
         self.started = None
         self.connections = 0
         self.received = 0
@@ -53,9 +53,9 @@ class Meter(Connector):
             self.started = time.monotonic()
         return _MeteredConnection(self._inner.connection(), self)
 
-    def wait(self, delay: float, woken: threading.Event) -> None:
-        """See `Connector.wait`."""
-        self._inner.wait(delay, woken)
+    def real_delay(self, delay: float) -> float:
+        """See `Connector.real_delay`."""
+        return self._inner.real_delay(delay)
 
     def close(self) -> None:
         """See `Connector.close`."""
