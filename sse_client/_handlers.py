@@ -32,7 +32,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Callable, Optional, TypeVar, Union, overload
 
-from .events import CommentEvent, ErrorEvent, LifecycleEvent, MessageEvent, OpenEvent
+from .events import CommentEvent, ConnectingEvent, ErrorEvent, LifecycleEvent, MessageEvent, OpenEvent
 
 __all__ = ["CloseEvent", "HandlerErrorEvent"]
 
@@ -45,6 +45,7 @@ _Handlers = Mapping[Any, tuple[Callable[[Any], object], ...]]
 
 _Handler = TypeVar("_Handler", bound=Callable[..., object])
 _OnMessage = TypeVar("_OnMessage", bound=Callable[[MessageEvent], object])
+_OnConnecting = TypeVar("_OnConnecting", bound=Callable[[ConnectingEvent], object])
 _OnOpen = TypeVar("_OnOpen", bound=Callable[[OpenEvent], object])
 _OnError = TypeVar("_OnError", bound=Callable[[ErrorEvent], object])
 _OnComment = TypeVar("_OnComment", bound=Callable[[CommentEvent], object])
@@ -153,6 +154,16 @@ class Handlers:
             TypeError: ``function`` is not callable.
         """
         return self._register(_UNHANDLED, function)
+
+    def on_connecting(self, function: _OnConnecting) -> _OnConnecting:
+        """Call ``function`` with a `ConnectingEvent` whenever an attempt to connect begins; return it.
+
+        Can be used as a decorator.
+
+        Raises:
+            TypeError: ``function`` is not callable.
+        """
+        return self._register(ConnectingEvent, function)
 
     def on_open(self, function: _OnOpen) -> _OnOpen:
         """Call ``function`` with an `OpenEvent` whenever a connection has opened; return it.

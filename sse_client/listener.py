@@ -222,6 +222,44 @@ class Listener(Handlers):
         thread = self._thread
         return thread is not None and not self._is_copy() and thread.is_alive()
 
+    # The source's own, from any thread ----------------------------------------------------
+
+    def pause(self) -> None:
+        """Drop the connection and make none until `resume`; see `EventSource.pause`.
+
+        Events that have arrived still go to their handlers, and an `ErrorEvent` whose delay is ``math.inf``.
+        """
+        self._check_process()
+        self._source.pause()
+
+    def resume(self) -> None:
+        """Go on after `pause`: connect at once, from the last event ID on; see `EventSource.resume`."""
+        self._check_process()
+        self._source.resume()
+
+    def reconnect(self) -> None:
+        """Make a new connection now, or cut the wait for the next one short; see `EventSource.reconnect`."""
+        self._check_process()
+        self._source.reconnect()
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether `pause` has been called, and `resume` has not since then."""
+        self._check_process()
+        return self._source.is_paused
+
+    @property
+    def next_attempt_in(self) -> Optional[float]:
+        """Seconds until the next attempt, for a countdown; None while none is waited for, and while paused."""
+        self._check_process()
+        return self._source.next_attempt_in
+
+    @property
+    def last_activity(self) -> Optional[float]:
+        """When the last byte arrived, on the clock of ``time.monotonic()``; None before. For a health check."""
+        self._check_process()
+        return self._source.last_activity
+
     @property
     def ready_state(self) -> ReadyState:
         """The state of the stream. CLOSED after `close` and when the stream has ended for good."""

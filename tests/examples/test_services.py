@@ -137,6 +137,22 @@ def test_a_preloaded_application_that_starts_too_early_says_so(server: EventStre
     assert "post_worker_init" in (tmp_path / "log").read_text()
 
 
+def test_a_worker_tells_its_health(server: EventStreamServer) -> None:
+    """Healthy while bytes arrive, unhealthy when the stream has been silent for too long."""
+    server.stream(event("1", id="7"), hold())
+    with program("-c", "import sys, worker_health as it; it.LIMIT = 2.0; it.main(sys.argv[1])", server.url) as child:
+        port = port_of(child, "health on port")
+        child.wait_for("handled 1")
+        status, text = get(f"http://127.0.0.1:{port}/health")
+        report = json.loads(text)
+        assert (status, report["state"], report["last_event_id"]) == (200, "OPEN", "7")
+        assert 0 <= report["silence"] < 2.0
+        deadline = time.monotonic() + TIMEOUT
+        while get(f"http://127.0.0.1:{port}/health")[0] != 503:
+            assert time.monotonic() < deadline
+            threading.Event().wait(0.1)
+
+
 def test_prometheus_counts_what_happens(server: EventStreamServer) -> None:
     """Events by type, connections and errors are counted; types that a server invents make no label."""
     pytest.importorskip("prometheus_client", reason="needs the package prometheus-client")

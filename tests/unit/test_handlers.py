@@ -35,12 +35,14 @@ def test_handlers_get_the_events_of_their_type() -> None:
     listener.on("message", lambda it: seen.append(("message", it.data)))
     listener.on_event(lambda it: seen.append(("event", it.data)))
     listener.on_unhandled(lambda it: seen.append(("unhandled", it.data)))
+    listener.on_connecting(lambda it: seen.append(("connecting", it.attempt)))
     listener.on_open(lambda it: seen.append(type(it)))
     listener.on_error(lambda it: seen.append((type(it.error), it.delay is not None)))
     listener.on_comment(seen.append)
     listener.on_close(seen.append)
     run(listener)
     assert seen == [
+        ("connecting", 1),
         OpenEvent,
         ("message", "1"),
         ("event", "1"),
@@ -50,6 +52,7 @@ def test_handlers_get_the_events_of_their_type() -> None:
         ("unhandled", "3"),
         ("event", "3"),
         (StreamEnded, True),
+        ("connecting", 1),
         CloseEvent(None),
     ]
     assert (listener.last_event_id, listener.ready_state, listener.error) == ("7", ReadyState.CLOSED, None)
@@ -64,6 +67,7 @@ def test_decorators_and_calls_return_the_function_itself() -> None:
     assert listener.on("a", handler) is handler
     assert listener.on("a")(handler) is handler
     for register in (
+        listener.on_connecting,
         listener.on_event,
         listener.on_unhandled,
         listener.on_open,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections import deque
@@ -509,6 +510,55 @@ def wait_until(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < deadline
         threading.Event().wait(0.001)
+
+
+# pause, resume, reconnect --------------------------------------------------------------
+
+
+def test_a_listener_can_be_paused_and_goes_on_where_it_was() -> None:
+    """pause() drops the connection, and resume() makes another from the last event ID on; handlers see each step."""
+    connector = ScriptedConnector()
+    connector.stream(event("1", id="1"), hold())
+    connector.stream(event("2", id="2"), hold())
+    connector.stream(event("3", id="3"))
+    connector.end()
+    listener = Listener(EventSource(connector, reconnect=ReconnectPolicy(jitter=0)))
+    seen: list[Any] = []
+    listener.on_connecting(lambda it: seen.append(("connecting", it.attempt)))
+    listener.on_open(lambda _: seen.append("open"))
+    listener.on_event(lambda it: seen.append(it.data))
+    listener.on_error(lambda it: seen.append((it.delay, it.requested)))
+    listener.start()
+    wait_until(lambda: seen[-1:] == ["1"])
+    assert (listener.is_paused, listener.next_attempt_in) == (False, None)
+    assert listener.last_activity is not None
+    assert 0 <= time.monotonic() - listener.last_activity < LIMIT
+    listener.pause()
+    wait_until(lambda: connector.open_connections == 0 and seen[-1] == (math.inf, True))
+    assert (listener.is_paused, listener.ready_state, listener.next_attempt_in) == (True, ReadyState.CONNECTING, None)
+    listener.resume()
+    wait_until(lambda: seen[-1:] == ["2"])
+    listener.reconnect()
+    assert listener.join(LIMIT)
+    assert seen == [
+        *(("connecting", 1), "open", "1", (math.inf, True)),
+        *(("connecting", 1), "open", "2", (0.0, True)),
+        *(("connecting", 1), "open", "3", (3.0, False), ("connecting", 1)),
+    ]
+    assert connector.last_event_ids == ["", "1", "2", "3"]
+
+
+def test_a_listener_counts_down_to_its_next_attempt() -> None:
+    """next_attempt_in is what is left of the delay, and None while there is no wait."""
+    connector = SlowConnector()
+    connector.fail()
+    listener = Listener(EventSource(connector, reconnect=ReconnectPolicy(reconnection_time=60, jitter=0)))
+    listener.start()
+    wait_until(lambda: listener.next_attempt_in is not None)
+    assert 50 < (listener.next_attempt_in or 0) <= 60
+    listener.close()
+    assert listener.join(LIMIT)
+    assert listener.next_attempt_in is None
 
 
 # dispatch ------------------------------------------------------------------------------
