@@ -5,7 +5,7 @@ Example::
     relay = RedisRelay(redis.Redis(), "builds", lease=10.0, max_length=100_000)     # on every machine
     relay.run(lambda last_event_id: EventSource(url, last_event_id=last_event_id))  # blocks; one of them follows
 
-    for _, entries in client.xreadgroup("workers", name, {"builds": ">"}, block=5000):  # a worker: plain redis-py
+    for _, entries in client.xreadgroup("workers", name, {"builds": ">"}, block=2000):  # a worker: plain redis-py
         for entry_id, fields in entries:
             event = decode(fields)                                                      # the MessageEvent
 

@@ -17,10 +17,13 @@ from tests.integration.support import TIMEOUT
 
 from .software import Program, free_port, needs, running
 
-redis = pytest.importorskip("redis", reason="needs the package redis (redis-py)")
-
 SOON = ReconnectPolicy(reconnection_time=0.02, max_delay=0.1, jitter=0.0, min_server_delay=0.001)
 """Comes back soon, to Redis and to the server."""
+
+
+def redis_py() -> Any:
+    """The package redis, or a skip that names it."""
+    return pytest.importorskip("redis", reason="needs the package redis (redis-py)")
 
 
 class RedisServer:
@@ -32,7 +35,7 @@ class RedisServer:
 
     def client(self, **settings: Any) -> Any:
         """A new client."""
-        return redis.Redis(port=self.port, **settings)
+        return redis_py().Redis(port=self.port, **settings)
 
     @contextmanager
     def halted(self) -> Iterator[None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import itertools
 import logging
 import re
@@ -27,10 +28,11 @@ from sse_client import (
 from sse_client.testing import EventStreamServer, Exchange, comment, drop, event, hold, pause, raw
 from tests.integration.support import TIMEOUT, child, numbered
 
-from .redis_server import SOON, RedisServer, Running, redis, redis_server, wait_until
+from .redis_server import SOON, RedisServer, Running, redis_py, redis_server, wait_until
 
-relays = pytest.importorskip("sse_client.redis_relay", reason="needs the package redis (redis-py)")
-stores = pytest.importorskip("sse_client._relay.store", reason="needs the package redis (redis-py)")
+redis = redis_py()
+relays = importlib.import_module("sse_client.redis_relay")
+stores = importlib.import_module("sse_client._relay.store")
 RedisRelay, decode, RedisUnavailable, RedisRejected = (
     relays.RedisRelay,
     relays.decode,

@@ -13,8 +13,9 @@ import pytest
 
 from tests.integration.support import TIMEOUT, Child, child
 
-from .redis_server import RedisServer, redis, redis_server, wait_until
+from .redis_server import RedisServer, redis_py, redis_server, wait_until
 
+redis = redis_py()
 EVENTS = 100_000
 FAULTS = 2  # of each kind
 PATIENCE = 120.0  # seconds for what takes one on a machine with nothing else to do
