@@ -14,11 +14,11 @@ they only wake the reader, and the reader releases.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Union
 
-from .events import MessageEvent
+from .events import CommentEvent, MessageEvent
 
 __all__ = ["Connection", "Connector", "ResponseHead"]
 
@@ -58,13 +58,14 @@ class Connection(ABC):
         """
 
     @abstractmethod
-    def read(self) -> Union[bytes, list[MessageEvent]]:
+    def read(self) -> Union[bytes, Sequence[Union[MessageEvent, CommentEvent]]]:
         """Wait for something, and return what has arrived: bytes of the stream, or events. Empty at the clean end.
 
         Never waits for more once there is something to return. Bytes may be cut anywhere.
         Events are handed over as they are: each has the last event ID of the stream at
         this event (that of `open`, if it brings none), and the connection bounds their
-        size, since ``max_event_size`` is the parser's.
+        size, since ``max_event_size`` is the parser's. A `CommentEvent` stands for a sign
+        of life without a message. One connection reads either bytes or events.
 
         Raises:
             ConnectionLost: The stream broke.

@@ -43,8 +43,11 @@ the second one stays in use unless the first one opens.
 no last event ID: after a reconnect it begins wherever the server begins, and at the switch
 from one way to the other there is a gap or a repeat, unless the messages themselves carry
 IDs (give them to the events with ``to_event``, and the event stream resumes from the last).
-There is no "stop, and do not come back" as an event stream has with 204: after a close frame
-the source reconnects. Nothing can be sent. Binary frames are skipped.
+There is no "stop, and do not come back" as an event stream has with 204: after any close
+frame the source reconnects (1000, 1001 and none are a clean end, other codes a failure).
+Nothing can be sent. Binary frames are skipped. Pings are answered while the source waits for
+an event, so a server that gives up after 20 seconds without a pong does so if the body of the
+loop takes that long: let a `Listener` hand slow work to other threads.
 
 **How it is made.** websockets has the protocol, without input and output
 (`websockets.client.ClientProtocol`, on which its synchronous client is built too). The
@@ -67,7 +70,7 @@ from ._http.message import HeadersOrFunction, UrlOrFunction
 from ._http.proxies import check_proxy
 from .connector import Connection, Connector, ResponseHead
 from .errors import EventSourceError
-from .events import MessageEvent
+from .events import CommentEvent, MessageEvent
 from .parser import DEFAULT_MAX_EVENT_SIZE
 from .source import EventSource
 
@@ -313,7 +316,7 @@ class _EitherConnection(Connection):
             former.release()
         return connection
 
-    def read(self) -> Union[bytes, list[MessageEvent]]:
+    def read(self) -> Union[bytes, Sequence[Union[MessageEvent, CommentEvent]]]:
         assert self._current is not None
         return self._current.read()
 

@@ -468,8 +468,10 @@ class EventSource:
                 break
             self._last_activity = time.monotonic()
             attempt.received += len(arrived)
-            if isinstance(arrived, list):
-                events, last_event_id = arrived, arrived[-1].last_event_id
+            if isinstance(arrived, (list, tuple)):
+                messages = [event for event in arrived if type(event) is MessageEvent]
+                events = arrived if comments else messages
+                last_event_id = messages[-1].last_event_id if messages else self._last_event_id
             else:
                 events = feed(arrived)
                 last_event_id = parser.last_event_id

@@ -133,7 +133,8 @@ def failure_of(error: Exception, *, url: str, proxy: Optional[Proxy], timeouts: 
 def loss_of(error: OSError, *, url: str, idle_timeout: Optional[float]) -> ConnectionLost:
     """Return what a socket that was read raised, in our words."""
     if isinstance(error, socket.timeout):
-        return ConnectionLost(timed_out("no byte", "idle_timeout", idle_timeout, error), url=url)
+        reason = timed_out("no byte", "idle_timeout", idle_timeout, error)
+        return ConnectionLost(reason, url=url, parameter="idle_timeout")
     return ConnectionLost(f"the connection broke: {_words(error)}", url=url)
 
 

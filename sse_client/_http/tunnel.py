@@ -76,7 +76,7 @@ def open_socket(
         if isinstance(cause, socket.timeout):
             whose = " to the proxy" if in_proxy else ""
             reason = timed_out(f"no connection{whose}", timeout_name, timeout, cause) + through(proxy)
-            raise ConnectionFailed(reason, url=shown) from without_connections(error)
+            raise ConnectionFailed(reason, url=shown, parameter=timeout_name) from without_connections(error)
         if in_proxy:
             error = urllib3_errors.ProxyError("unable to connect to the proxy", error)
         raise failure_of(error, url=shown, proxy=proxy, timeouts=Timeouts(timeout, None, None)) from (

@@ -15,7 +15,7 @@ import ssl
 import time
 from collections import deque
 from http.client import HTTPException
-from typing import Any, Optional
+from typing import Any, Optional, Union
 
 from websockets.client import ClientProtocol
 from websockets.exceptions import InvalidStatus, PayloadTooBig
@@ -35,7 +35,7 @@ from sse_client.errors import (
     ResponseRejected,
     chain_of,
 )
-from sse_client.events import MessageEvent
+from sse_client.events import CommentEvent, MessageEvent
 
 from .failures import Timeouts, failure_of, loss_of, timed_out
 from .handshake import WebSocketSettings, as_websocket
@@ -89,7 +89,7 @@ class WebSocketConnection(Connection):
         self._frames = 0  # how many have come, of any kind
         self._partial = bytearray()  # the message whose last frame has not come yet
         self._is_text = False
-        self._messages: deque[str] = deque()
+        self._arrived: deque[Optional[str]] = deque()  # text frames, and None for a ping
         self._broken = ""  # why no frame is taken any more
 
         # Of the events:
@@ -193,7 +193,7 @@ class WebSocketConnection(Connection):
 
     def _no_answer(self, what: str, error: OSError, limit: Optional[float], limit_name: str) -> EventSourceError:
         if isinstance(error, socket.timeout):
-            return ConnectionFailed(timed_out(what, limit_name, limit, error), url=self._url)
+            return ConnectionFailed(timed_out(what, limit_name, limit, error), url=self._url, parameter=limit_name)
         return failure_of(error, url=self._url, proxy=None, timeouts=Timeouts(None, None, None))
 
     def _rejection(self, response: Response) -> ResponseRejected:
@@ -209,16 +209,17 @@ class WebSocketConnection(Connection):
 
     # Reading ----------------------------------------------------------------------------
 
-    def read(self) -> list[MessageEvent]:
-        """See `Connection.read`. Also raises whatever the user's ``to_event`` raises.
+    def read(self) -> list[Union[MessageEvent, CommentEvent]]:
+        """See `Connection.read`. A ping is a comment. Also raises whatever the user's ``to_event`` raises.
 
         Raises:
             ConnectionLost: The connection broke, or the server closed it as a failure.
             EventTooLarge: A message is larger than ``max_event_size``.
         """
         while True:
-            while self._messages:
-                event = self._event_of(self._messages.popleft())
+            while self._arrived:
+                text = self._arrived.popleft()
+                event = CommentEvent("ping") if text is None else self._event_of(text)
                 if event is not None:
                     return [event]
             if self._broken or self._protocol.state is not State.OPEN:
@@ -258,6 +259,8 @@ class WebSocketConnection(Connection):
         if frame.opcode in (Opcode.TEXT, Opcode.BINARY):
             self._is_text = frame.opcode is Opcode.TEXT
         elif frame.opcode is not Opcode.CONT:
+            if frame.opcode is Opcode.PING:
+                self._arrived.append(None)
             return
         self._partial += frame.data
         if not frame.fin:
@@ -265,7 +268,7 @@ class WebSocketConnection(Connection):
         message, self._partial = self._partial, bytearray()
         if self._is_text:
             try:
-                self._messages.append(message.decode())
+                self._arrived.append(message.decode())
             except UnicodeDecodeError:
                 # "the endpoint MUST _Fail the WebSocket Connection_" (RFC 6455, section 8.1)
                 self._broken = "the server sent a text frame that is not UTF-8"

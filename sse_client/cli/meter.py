@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Callable, Optional, Union
 
 from sse_client.connector import Connection, Connector, ResponseHead
-from sse_client.events import MessageEvent
+from sse_client.events import CommentEvent, MessageEvent
 
 
 class Meter(Connector):
@@ -73,7 +74,7 @@ class _MeteredConnection(Connection):
         self._meter.connections += head.status != HTTPStatus.NO_CONTENT
         return head
 
-    def read(self) -> Union[bytes, list[MessageEvent]]:
+    def read(self) -> Union[bytes, Sequence[Union[MessageEvent, CommentEvent]]]:
         """See `Connection.read`."""
         meter = self._meter
         meter.before_read()

@@ -248,6 +248,8 @@ def test_silence() -> None:
         assert_nothing_raised(follower)
     assert type(lost) is ConnectionLost
     assert lost.reason == "no byte within idle_timeout=0.1 s"
+    assert lost.parameter == "idle_timeout"
+    assert {item.attempt for item in follower.seen("ErrorEvent")} == {0}  # a quiet stream is not a failure
 
 
 def test_pings_are_bytes() -> None:
@@ -267,6 +269,43 @@ def test_pings_are_bytes() -> None:
             follower.wait_for("MessageEvent")
         assert_nothing_raised(follower)
     assert follower.seen("ErrorEvent") == []
+
+
+def test_pings_are_comments() -> None:
+    """Whoever wants comments is told of pings."""
+
+    def handler(connection: ServerConnection) -> None:
+        assert connection.ping().wait(TIMEOUT)
+        connection.send("a")
+        hold(connection)
+
+    with WebSocketServer(handler, ping_interval=None) as server:
+        source = EventSource(WebSocketConnector(server.url))
+        with Follower(source, comments=True) as follower:
+            follower.wait_for("MessageEvent")
+    assert [item.text for item in follower.seen("CommentEvent")] == ["ping"]
+
+
+def test_pause_and_resume() -> None:
+    """A paused source has no WebSocket; it makes another one when it goes on."""
+    with WebSocketServer(sends("a")) as server:
+        with Follower(EventSource(WebSocketConnector(server.url))) as follower:
+            follower.wait_for("MessageEvent")
+            follower.source.pause()
+            follower.wait_for("ErrorEvent")
+            assert len(server.requests) == 1
+            follower.source.resume()
+            follower.wait_for("MessageEvent", 2)
+        assert_nothing_raised(follower)
+
+
+def test_close_over_tls(server_context: ssl.SSLContext, client_context: ssl.SSLContext) -> None:
+    """close() ends the wait for a frame over TLS at once, too."""
+    with WebSocketServer(sends("a"), ssl_context=server_context) as server:
+        with Follower(EventSource(WebSocketConnector(server.url, ssl_context=client_context))) as follower:
+            follower.wait_for("MessageEvent")
+            assert follower.close_and_time() < 0.1
+        assert_nothing_raised(follower)
 
 
 def test_a_listener() -> None:

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import pickle
+from typing import Any
 
-from sse_client import Connection, Connector, EventSource, MessageEvent, ResponseHead
+from sse_client import CommentEvent, Connection, Connector, EventSource, MessageEvent, ResponseHead
 
 
 class CountingConnector(Connector):
@@ -68,6 +69,29 @@ def test_a_connection_that_hands_over_events() -> None:
         seen = [(event, source.last_event_id) for event in source]
     assert seen == [(MessageEvent("letter", name, f"id-{name}"), f"id-{name}") for name in "abc"]
     assert source.last_event_id == "id-c"
+
+
+class BeatingConnection(CountingConnection):
+    """Hands over a sign of life before each message, and one alone at the end."""
+
+    def read(self) -> Any:
+        if not self.chunks:
+            return ()
+        name = self.chunks.pop(0).decode()
+        return [CommentEvent("beat"), *([MessageEvent(data=name, last_event_id=name)] if name else [])]
+
+
+def test_signs_of_life_among_events() -> None:
+    """Comments that a connection hands over are for those who want comments; they move nothing."""
+    for wanted in (False, True):
+        connector = CountingConnector(b"a", b"")
+        connector.connection = lambda: BeatingConnection(connector.chunks)  # type: ignore[method-assign] # noqa: B023
+        with EventSource(connector, reconnect=None) as source:
+            items = [item for item in source.lifecycle(comments=wanted) if type(item) in (CommentEvent, MessageEvent)]
+        beat, message = CommentEvent("beat"), MessageEvent(data="a", last_event_id="a")
+        assert items == ([beat, message, beat] if wanted else [message])
+        assert source.last_event_id == "a"
+        assert source.last_activity is not None
 
 
 def test_the_connector_of_a_source() -> None:
