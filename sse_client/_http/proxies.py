@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass, field
-from typing import Optional
+from typing import Optional, Union
 
 from .url import Url, host_and_port, parse_authority
+
+_MAPPED_PREFIX = 96  # bits: an IPv4 address in IPv6 stands behind ::ffff:0:0/96
 
 _SCHEMES = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
 
@@ -74,7 +76,8 @@ def environment_proxy(url: Url) -> Optional[Proxy]:
 
     proxies = getproxies()
     named = proxies.get(url.scheme) or proxies.get("all")
-    if not named or proxy_bypass(url.origin.partition("://")[2]) or _is_in(url.host, proxies.get("no", "")):
+    host = url.host.rstrip(".")
+    if not named or proxy_bypass(host_and_port(host, url.port)) or _is_exempt(host, proxies.get("no", "")):
         return None
     try:
         # Tools agree that a proxy without a scheme is an HTTP one.
@@ -83,19 +86,38 @@ def environment_proxy(url: Url) -> Optional[Proxy]:
         raise ValueError(f"the environment's proxy for {url.scheme} is not usable: {error}") from None
 
 
-def _is_in(host: str, no_proxy: str) -> bool:
-    """Whether an address is one of those, or in one of those networks, that ``NO_PROXY`` lists.
+def _is_exempt(host: str, no_proxy: str) -> bool:
+    """Whether a host is one that ``NO_PROXY`` lists in a form that the standard library does not know.
 
-    requests and curl know this form, ``10.0.0.0/8`` or ``::1``; the standard library does not.
+    requests and curl know blocks of addresses (``10.0.0.0/8``, ``::1``), other programs ``*.example.com``; curl
+    ignores a dot at the end of a name.
     """
+    address = _address(host)
+    for entry in no_proxy.lower().split(","):
+        name = entry.strip().rstrip(".")
+        suffix = name[1:] if name.startswith("*.") else f".{name.lstrip('.')}"
+        network = None if address is None else _network(name.strip("[]"))
+        if network is not None and address in network:
+            return True
+        if address is None and name and (host == name or host.endswith(suffix)):
+            return True
+    return False
+
+
+def _address(host: str) -> Union[ipaddress.IPv4Address, ipaddress.IPv6Address, None]:
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
-        return False
-    for entry in no_proxy.split(","):
-        try:
-            if address in ipaddress.ip_network(entry.strip().strip("[]"), strict=False):
-                return True
-        except ValueError:
-            pass  # a name, or nothing
-    return False
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+def _network(text: str) -> Union[ipaddress.IPv4Network, ipaddress.IPv6Network, None]:
+    try:
+        network = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return None  # a name, or nothing
+    mapped = getattr(network.network_address, "ipv4_mapped", None)
+    if mapped is not None and network.prefixlen >= _MAPPED_PREFIX:
+        return ipaddress.IPv4Network((mapped, network.prefixlen - _MAPPED_PREFIX))
+    return network

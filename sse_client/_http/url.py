@@ -26,6 +26,7 @@ from urllib.parse import quote, unquote_to_bytes, urljoin
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _MAX_HOST_NAME = 253
 _CONTROLS_AND_SPACE = frozenset(map(chr, [*range(0x21), 0x7F]))
+_CUTTING = frozenset("\\?#")
 _PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
 # None of these can backtrack: each character fits one place only.
 _LABEL = re.compile("[a-z0-9_-]{1,63}")
@@ -119,7 +120,7 @@ class Url:
         if scheme.lower() not in _DEFAULT_PORTS or not separator:
             raise ValueError(f"url must start with http:// or https://{_instead_of(text)}")
         named, path, query = _split(rest)
-        if "\\" in named or "\\" in path:
+        if "\\" in path:
             raise ValueError("url must not contain a backslash before its query: percent-encode it as %5C")
         try:
             authority = parse_authority(named)
@@ -218,6 +219,8 @@ def parse_authority(text: str) -> Authority:
     Raises:
         ValueError: It is malformed, or parsers may read it differently. The message quotes nothing of it.
     """
+    if not _CUTTING.isdisjoint(text):
+        raise ValueError("it contains \\, ? or # before its path: percent-encode them as %5C, %3F and %23")
     user_information, at, host_port = text.rpartition("@")
     if "@" in user_information:
         raise ValueError("its user or password contains @, which has to be percent-encoded as %40")

@@ -82,6 +82,12 @@ def test_schemes_in_any_case(given: str, socks: bool) -> None:
         f"http://user:{SECRET}@proxy.test:0",
         f"http://user:{SECRET}@proxy.test:99999",
         f"http://user:{SECRET}@[::1",
+        f"http://user:{SECRET}?@proxy.test:1",
+        f"http://user:{SECRET}#@proxy.test:1",
+        f"http://user:{SECRET}\\@proxy.test:1",
+        f"http://user:{SECRET}@x@proxy.test:1",
+        f"http://user:{SECRET}@127.1:3128",
+        f"http://user:{SECRET}@127%2e0.0.1:3128",
     ],
 )
 def test_what_is_no_proxy(url: str) -> None:
@@ -173,6 +179,16 @@ def test_cgi(monkeypatch: pytest.MonkeyPatch) -> None:
         ("api.example.test.org", False),
         ("", False),
         ("10.0.0.0/8", False),
+        ("*.example.test", True),
+        ("*.test", True),
+        ("*.api.example.test", False),
+        ("*ample.test", False),
+        ("*.", False),
+        (".", False),
+        ("example.test.", True),
+        ("*.example.test.", True),
+        ("api.EXAMPLE.test.", True),
+        (".example.test.", True),
     ],
 )
 def test_no_proxy(monkeypatch: pytest.MonkeyPatch, no_proxy: str, bypassed: bool) -> None:
@@ -201,6 +217,18 @@ def test_no_proxy(monkeypatch: pytest.MonkeyPatch, no_proxy: str, bypassed: bool
         ("fd00::/8", "http://[fd00::5]:8000/", True),
         ("fd00::/8", "http://[fe80::5]:8000/", False),
         ("fd00::/8", "http://10.1.2.3/", False),
+        ("10.0.0.0/8", "http://[::ffff:10.1.2.3]/", True),
+        ("10.1.2.3", "http://[::ffff:a01:203]:80/", True),
+        ("::ffff:10.1.2.3", "http://10.1.2.3/", True),
+        ("[::ffff:10.1.2.3]", "http://10.1.2.3/", True),
+        ("::ffff:10.0.0.0/104", "http://10.1.2.3/", True),
+        ("::ffff:10.0.0.0/104", "http://[::ffff:10.1.2.3]/", True),
+        ("::ffff:10.0.0.0/104", "http://11.1.2.3/", False),
+        ("::/0", "http://10.1.2.3/", False),
+        ("*.2.3", "http://10.1.2.3/", False),
+        ("example.test", "http://api.example.test./", True),
+        ("api.example.test", "http://api.example.test./", True),
+        ("other.test", "http://api.example.test./", False),
     ],
 )
 def test_no_proxy_of_addresses(monkeypatch: pytest.MonkeyPatch, no_proxy: str, url: str, bypassed: bool) -> None:
