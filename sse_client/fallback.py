@@ -77,12 +77,12 @@ from .source import EventSource
 try:
     from ._http.handshake import WebSocketSettings, as_websocket, check_subprotocols, handshake_options
     from ._http.websocket import WebSocketConnection
-except ModuleNotFoundError as error:
-    if (error.name or "").partition(".")[0] != "websockets":
+except ModuleNotFoundError as _error:  # without the underscore, a public name of this module
+    if (_error.name or "").partition(".")[0] != "websockets":
         raise
     raise ImportError(
         "WebSocketConnector needs one package more: pip install 'websockets>=15'", name="websockets"
-    ) from error
+    ) from _error
 
 __all__ = ["WebSocketConnector", "first_available"]
 
@@ -155,7 +155,7 @@ class WebSocketConnector(Connector):
             ssl_context=ssl_context,
         )
         shown = self._settings.options.shown_url
-        self.url = as_websocket(shown) if shown else ""
+        self.url: str = as_websocket(shown) if shown else ""
 
     def connection(self) -> Connection:
         """See `Connector.connection`."""

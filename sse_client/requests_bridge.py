@@ -217,7 +217,7 @@ class RequestsConnector(Connector):
             https_only=https_only,
         )
         self.is_repeatable = self._options.is_repeatable
-        self.url = self._options.shown_url
+        self.url: str = self._options.shown_url
         self._timeouts = Timeouts(
             check_timeout("connect_timeout", connect_timeout),
             check_timeout("response_timeout", response_timeout),

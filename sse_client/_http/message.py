@@ -172,7 +172,7 @@ class RequestOptions:
         )
         self._url = url if callable(url) else self._parsed(url)
         self._headers = headers if callable(headers) else check_headers(headers)
-        self.method = _check_method(method)
+        self.method: str = _check_method(method)
         self._body, self._type = _check_body(body, json)
         if self._body is not None and self.is_repeatable:
             name = "body" if json is NO_JSON else "json"

@@ -38,8 +38,8 @@ class Meter(Connector):
         before_read: Callable[[], None] = lambda: None,
         tee: Optional[Callable[[bytes], None]] = None,
     ) -> None:
-        self.is_repeatable = inner.is_repeatable
-        self.url = inner.url
+        self.is_repeatable: bool = inner.is_repeatable
+        self.url: str = inner.url
         self.started = None
         self.connections = 0
         self.received = 0
