@@ -7,12 +7,15 @@ may be secret) and what is expected.
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Iterable
-from typing import Optional
+from collections.abc import Iterable, Mapping
+from typing import Any, Callable, Optional, TypeVar, cast
 
 MAX_WAIT = 24 * 24 * 3600.0
 """The longest time-out, in seconds: 24 days. One bit more is too much for poll(), which counts milliseconds."""
+
+_Function = TypeVar("_Function", bound=Callable[..., None])
 
 _BREAKS_A_HEADER = "\r\n\0"
 
@@ -25,6 +28,29 @@ class NotGiven:
 
     def __repr__(self) -> str:
         return self._text
+
+
+def refuse_arguments(instead: Mapping[str, str]) -> Callable[[_Function], _Function]:
+    """Decorate an ``__init__`` so that arguments of other libraries raise a TypeError that says what to pass.
+
+    The signature stays as it is written, for ``help()``, editors and type checkers.
+
+    Args:
+        instead: What to pass, by the name of the argument that is not ours.
+    """
+
+    def decorate(function: _Function) -> _Function:
+        @functools.wraps(function, assigned=(*functools.WRAPPER_ASSIGNMENTS, "__kwdefaults__"))
+        def checked(*args: Any, **kwargs: Any) -> None:
+            for name in kwargs:
+                if name in instead:
+                    owner = function.__qualname__.partition(".")[0]
+                    raise TypeError(f"{owner} has no argument {name}: {instead[name]}")
+            function(*args, **kwargs)
+
+        return cast("_Function", checked)
+
+    return decorate
 
 
 def check_last_event_id(value: str) -> str:

@@ -23,7 +23,7 @@ from typing import Any, Optional, Union, cast
 
 from urllib3 import exceptions as urllib3_errors
 
-from ._arguments import check_timeout
+from ._arguments import check_timeout, refuse_arguments
 from ._http.attempt import Answer
 from ._http.failures import (
     Timeouts,
@@ -116,6 +116,20 @@ def inner_error(error: Exception) -> Exception:
     return error
 
 
+_INSTEAD = {
+    **{
+        name: f"set session.{name}, which applies to the stream"
+        for name in ("auth", "cert", "cookies", "hooks", "params", "proxies", "verify")
+    },
+    "allow_redirects": "redirects are always followed, 10 at most",
+    "data": "pass body= or json=",
+    "files": "pass body=",
+    "stream": "the body is always streamed",
+    "timeout": "pass connect_timeout=, response_timeout= or idle_timeout=",
+}
+"""Arguments of ``Session.request``, and what does their job here."""
+
+
 class RequestsConnector(Connector):
     """Lets an `EventSource` make its requests through a ``requests.Session``.
 
@@ -187,6 +201,7 @@ class RequestsConnector(Connector):
 
     is_repeatable: bool
 
+    @refuse_arguments(_INSTEAD)
     def __init__(
         self,
         session: requests.Session,

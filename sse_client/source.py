@@ -19,7 +19,7 @@ from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Callable, Optional, Union
 
-from ._arguments import NotGiven, check_last_event_id, check_size, check_timeout
+from ._arguments import NotGiven, check_last_event_id, check_size, check_timeout, refuse_arguments
 from ._control import Ask, Control
 from ._http.message import NO_JSON, HeadersOrFunction, RequestOptions, UrlOrFunction
 from ._http.transport import PoolManager, make_connector
@@ -36,6 +36,27 @@ __all__ = ["EventSource"]
 _log = logging.getLogger("sse_client")
 
 _BY_METHOD: Any = NotGiven("<by method>")
+
+
+_INSTEAD = {
+    "allow_redirects": "redirects are always followed, 10 at most",
+    "auth": "pass headers=, or put user and password into the URL; for a login of requests, RequestsConnector",
+    "cert": "pass ssl_context=",
+    "cookies": 'pass headers={"Cookie": ...}; the cookies that the server sets are sent back',
+    "data": "pass body= or json=",
+    "files": "pass body=",
+    "last_id": "pass last_event_id=",
+    "max_retries": "pass reconnect=ReconnectPolicy(max_attempts=...)",
+    "params": "put the query into the URL, with urllib.parse.urlencode(params)",
+    "proxies": "pass proxy=",
+    "retries": "pass reconnect=ReconnectPolicy(...)",
+    "retry": "pass reconnect=ReconnectPolicy(reconnection_time=...)",
+    "session": "pass RequestsConnector(session, url) in the place of the URL",
+    "stream": "the body is always streamed",
+    "timeout": "pass connect_timeout=, response_timeout= or idle_timeout=",
+    "verify": "pass ssl_context=",
+}
+"""Arguments of requests and of other clients, and what does their job here."""
 
 
 class EventSource:
@@ -103,6 +124,7 @@ class EventSource:
         TypeError, ValueError: An argument is wrong; the message names it.
     """
 
+    @refuse_arguments(_INSTEAD)
     def __init__(
         self,
         url: Union[UrlOrFunction, Connector],

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import importlib
+import inspect
 import re
 from typing import Any, Callable
 
@@ -16,6 +18,7 @@ from sse_client._arguments import (
     check_statuses,
     check_timeout,
 )
+from sse_client.source import EventSource
 
 NAN, INFINITY = float("nan"), float("inf")
 
@@ -82,3 +85,44 @@ def test_wrong_values(check: Callable[[Any], object], value: object, error: type
 def test_an_argument_that_was_not_given() -> None:
     """What stands for it shows as its text and nothing else, as in help()."""
     assert repr(NotGiven("<by method>")) == "<by method>"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"timeout": 5}, "timeout: pass connect_timeout=, response_timeout= or idle_timeout="),
+        ({"auth": ("me", "pw")}, "auth: pass headers="),
+        ({"params": {"a": "b"}}, r"params: .*urlencode\(params\)"),
+        ({"data": b"x"}, "data: pass body= or json="),
+        ({"verify": False}, "verify: pass ssl_context="),
+        ({"cookies": {}}, "cookies: pass headers="),
+        ({"stream": True}, "stream: the body is always streamed"),
+        ({"session": None}, "session: pass RequestsConnector"),
+        ({"timeuot": 5}, "unexpected keyword argument 'timeuot'"),
+    ],
+)
+def test_arguments_of_requests_are_refused_with_the_name_of_ours(arguments: Any, words: str) -> None:
+    """Whoever comes from requests is told at the call what to pass."""
+    with pytest.raises(TypeError, match=words):
+        EventSource("http://x/", **arguments)
+
+
+def test_every_argument_of_requests_is_known() -> None:
+    """No argument of a session's request() is refused without a word on what to pass."""
+    requests = pytest.importorskip("requests")
+    bridge = importlib.import_module("sse_client.requests_bridge")
+    theirs = set(inspect.signature(requests.Session.request).parameters) - {"self", "method", "url", "headers", "json"}
+    for name in theirs:
+        with pytest.raises(TypeError, match=rf"^RequestsConnector has no argument {name}: "):
+            bridge.RequestsConnector(requests.Session(), "http://x/", **{name: None})
+    for name in theirs - {"hooks"}:
+        with pytest.raises(TypeError, match=rf"^EventSource has no argument {name}: "):
+            EventSource("http://x/", **{name: None})
+
+
+def test_the_signature_stays_as_it_is_written() -> None:
+    """help() shows the parameters one by one, with their defaults, and no ``**kwargs``."""
+    parameters = inspect.signature(EventSource).parameters
+    assert [it for it in parameters.values() if it.kind in (it.VAR_KEYWORD, it.VAR_POSITIONAL)] == []
+    assert parameters["connect_timeout"].default == 10.0
+    assert "timeout" not in parameters
