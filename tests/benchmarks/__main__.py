@@ -7,7 +7,7 @@ import importlib.util
 import time
 from pathlib import Path
 
-from . import end_to_end, footprint, growth, latency, live, parse
+from . import end_to_end, footprint, growth, latency, live, parse, relay
 from .report import Report
 
 PARTS = {
@@ -16,12 +16,13 @@ PARTS = {
     "live": (live, "whole clients that wait for each event: chunked, delimited by the connection, gzip, TLS"),
     "latency": (latency, "from the server's send to the event in the caller's hands"),
     "growth": (growth, "time and memory by the size of one event"),
+    "relay": (relay, "into Redis: a backlog, and an event alone"),
     "footprint": (footprint, "the import, and listeners with nothing to do"),
 }
 
 parser = argparse.ArgumentParser(
     prog="python -m tests.benchmarks",
-    description="Measure the package and its peers. All parts together take about six minutes.",
+    description="Measure the package and its peers. All parts together take about seven minutes.",
     epilog="parts:\n" + "\n".join(f"  {name:12}{about}" for name, (_, about) in PARTS.items()),
     formatter_class=argparse.RawDescriptionHelpFormatter,
 )
