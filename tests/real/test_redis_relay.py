@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Callable
 
 import pytest
+import trustme
 
 from sse_client import (
     ConnectionFailed,
@@ -29,6 +30,7 @@ from sse_client.testing import EventStreamServer, Exchange, comment, drop, event
 from tests.integration.support import TIMEOUT, child, numbered
 
 from .redis_server import SOON, RedisServer, Running, redis_py, redis_server, wait_until
+from .software import free_port, needs, running
 
 redis = redis_py()
 relays = importlib.import_module("sse_client.redis_relay")
@@ -788,3 +790,53 @@ def test_a_cluster(tmp_path: Path, server: EventStreamServer) -> None:
         with redis.RedisCluster(host="127.0.0.1", port=node.port) as cluster:
             RedisRelay(cluster, "builds").run(following(server.url))
             assert data_in(cluster) == ["1", "2", "3"]
+
+
+def test_a_unix_socket(tmp_path: Path, server: EventStreamServer) -> None:
+    """A client that reaches Redis over a Unix domain socket can be the relay's."""
+    server.serve_log(3)
+    path = str(tmp_path / "socket")
+    with redis_server(tmp_path, "--unixsocket", path), redis.Redis(unix_socket_path=path) as client:
+        RedisRelay(client, "builds").run(following(server.url))
+        assert data_in(client) == ["1", "2", "3"]
+
+
+def test_tls(tmp_path: Path, authority: trustme.CA, server: EventStreamServer) -> None:
+    """TLS is as the client has it; a certificate that is not valid is final."""
+    server.serve_log(3)
+    certificate = authority.issue_cert("127.0.0.1")
+    files = {name: str(tmp_path / name) for name in ("cert", "key", "authority")}
+    certificate.cert_chain_pems[0].write_to_path(files["cert"])
+    certificate.private_key_pem.write_to_path(files["key"])
+    authority.cert_pem.write_to_path(files["authority"])
+    port = free_port()
+    options = ["--tls-port", str(port), "--tls-auth-clients", "no"]
+    options += ["--tls-cert-file", files["cert"], "--tls-key-file", files["key"]]
+    options += ["--tls-ca-cert-file", files["authority"]]
+    with redis_server(tmp_path, *options) as database, database.client() as plain:
+        url = f"rediss://127.0.0.1:{port}/0"
+        with redis.Redis.from_url(url, ssl_ca_certs=files["authority"]) as client:
+            RedisRelay(client, "builds").run(following(server.url))
+        assert data_in(plain) == ["1", "2", "3"]
+        with redis.Redis.from_url(url) as client, pytest.raises(RedisRejected, match=f"certificate.*{url}"):
+            RedisRelay(client, "builds").run(following(server.url))
+
+
+def test_sentinel(tmp_path: Path, server: EventStreamServer) -> None:
+    """A client whose address comes from a Sentinel can be the relay's; without a master, the relay waits for one."""
+    server.serve_log(3)
+    port = free_port()
+    configuration = tmp_path / "sentinel.conf"
+    with redis_server(tmp_path) as database:
+        configuration.write_text(f"port {port}\nsentinel monitor main 127.0.0.1 {database.port} 1\n")
+        command = [needs("redis-server", "redis-server"), str(configuration), "--sentinel"]
+        with running(command, port, tmp_path / "sentinel.log"):
+            sentinel = redis.sentinel.Sentinel([("127.0.0.1", port)])
+            with sentinel.master_for("main") as client, sentinel.master_for("another") as lost:
+                RedisRelay(client, "builds").run(following(server.url))
+                assert data_in(client) == ["1", "2", "3"]
+                policy = ReconnectPolicy(max_attempts=1)
+                with pytest.raises(RedisUnavailable, match=r"redis\+sentinel://another"):
+                    RedisRelay(lost, "builds", reconnect=policy).run(following(server.url))
+            for it in sentinel.sentinels:
+                it.close()
