@@ -25,8 +25,8 @@ How it works
 
     The relays compete for a lease, which is kept in Redis and measured by Redis's clock alone. The
     one that has it leads: it follows the stream, and one Lua script appends what has arrived,
-    moves the position and renews the lease, all or nothing. The script first compares the
-    leader's fencing token, which is new each time that a relay takes the lease.
+    moves the position (the last event ID) and renews the lease, all or nothing. The script first
+    compares the leader's fencing token, which is new each time that a relay takes the lease.
 
     - A single event goes at once. Events that arrive while Redis works on others go together, at
       most 1,000 in one round trip.
@@ -53,7 +53,8 @@ What is promised
     - Redis keeps what it confirms: ``appendonly yes``, and ``maxmemory-policy noeviction``. With
       ``appendfsync everysec``, or when a replica takes over, Redis may lose its last writes. The
       stream still ends up with each event once; a worker that has read an entry before it was lost
-      reads its event again under another entry ID. ``appendfsync always`` avoids that.
+      reads its event again under another entry ID. ``appendfsync always`` and, with replicas,
+      ``min-replicas-to-write`` make that rare.
     - A worker acknowledges (XACK) an entry together with its result, in one MULTI, or can handle an
       entry twice: Redis delivers to a group at least once. ``tests/examples/redis_worker.py`` does it.
 
@@ -67,8 +68,9 @@ Limits
     path or query, into several that are relayed each for itself. Their order among each
     other is then lost, as between the partitions of any log.
 
-    The relay's thread calls Redis; a second thread reads the stream, and the caller's waits. Redis
-    keeps one connection for each relay, whether it leads or not.
+    The relay's thread calls Redis; a second one reads the stream, and the caller's waits. Redis
+    keeps one connection for each relay, whether it leads or not. Its user needs the commands
+    EVALSHA, SCRIPT LOAD, TIME, HMGET, HGET, HSET, HDEL, XADD and XTRIM, on both keys.
 
 A thousand streams
     Make one relay for each stream on every machine, each with its thread. The leases spread by
@@ -80,10 +82,13 @@ A thousand streams
 
     Choose it so that the machines which are left can lead all: at least the number of streams
     divided by one machine less than there are. When a machine dies, the others take over its
-    streams within the lease; when it comes back, it stands by until one of them has to let go.
-    Standing by costs one thread more than the caller's and a look every quarter of the lease. With a thousand
-    streams, three machines and a lease of 10 s, Redis answers some 1,200 calls a second for that,
-    and needs ``maxclients`` above 3,000.
+    streams within the lease. When it comes back, it stands by until one of them stops.
+
+    A relay that stands by is two threads that wait, and one call to Redis every quarter of the
+    lease. With a thousand streams, three machines and a lease of 10 s, Redis answers some 1,100
+    calls a second for leases, and ``maxclients`` must be above 3,000. Every event costs what it
+    costs on one stream: the machines together relay as much as Redis takes. Where one Redis is too
+    small, a Redis Cluster spreads the streams by their names.
 
 Other brokers
     They have no script that moves a position and appends in one step, so that a crash repeats the
@@ -269,7 +274,8 @@ class RedisRelay:
 
         What has been received by then is still appended, if Redis takes it at the first attempt.
         `run` returns within a tenth of a second while Redis answers. One that does not answer
-        costs a second more. The operating system's look-up of a host name cannot be cut short.
+        costs a second more, and one that is being connected to, up to half of the lease. The
+        operating system's look-up of a host name cannot be cut short.
         """
         self._stopped = True
         self._woken.put(None)

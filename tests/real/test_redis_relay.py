@@ -320,6 +320,7 @@ def test_only_the_holder_of_the_last_token_appends(client: Any, store: Any) -> N
     assert 0 < remaining <= 0.2
     position, _ = wait_until(lambda: (taken := store.acquire("b"))[0] is not None and taken)
     assert position == "1"
+    assert store.commit("b", 1, numbered(1, first=2), "2")  # so that the number of the next batch fits both
     before = (data_in(client), state(client))
     assert not store.commit("a", 2, numbered(1, first=2), "2")
     store.release("a")

@@ -1,4 +1,4 @@
-"""Every public name of `testing`, the requests bridge and the fallback, used as users would. For type checkers."""
+"""Every public name of `testing` and the modules of the extras, used as users would. For type checkers."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ import threading
 from collections.abc import Sequence
 from typing import Optional
 
+import redis
 import requests
 
-from sse_client import Connection, Connector, EventSource, MessageEvent
+from sse_client import Connection, Connector, ErrorEvent, EventSource, MessageEvent, ReconnectPolicy
 from sse_client.fallback import WebSocketConnector, first_available
+from sse_client.redis_relay import RedisRejected, RedisRelay, RedisUnavailable, decode
 from sse_client.requests_bridge import RequestsConnector
 from sse_client.testing import (
     EventStreamServer,
@@ -139,3 +141,24 @@ def without_a_network() -> list[float]:
             print(item.json())
     print(connector.remaining, connector.last_event_ids, connector.open_connections, connector.closed)
     return connector.delays
+
+
+def over_redis(url: str, fields: dict[bytes, bytes]) -> MessageEvent:
+    def report(event: ErrorEvent) -> None:
+        print(isinstance(event.error, (RedisUnavailable, RedisRejected)), event.delay)
+
+    relay = RedisRelay(
+        redis.Redis(),
+        "builds",
+        lease=5.0,
+        max_length=1000,
+        capacity=threading.Semaphore(3),
+        reconnect=ReconnectPolicy(max_delay=5.0),
+        on_lead=lambda last_event_id: print(last_event_id.upper()),
+        on_standby=lambda: print("standing by"),
+        on_error=report,
+    )
+    threading.Timer(1.0, relay.stop).start()
+    relay.run(lambda last_event_id: EventSource(url, last_event_id=last_event_id))
+    print(relay.leading)
+    return decode(fields)
