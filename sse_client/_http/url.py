@@ -279,6 +279,11 @@ def _host(name: str) -> str:
     return name
 
 
+def is_address(host: str) -> bool:
+    """Whether a parsed host is an IP address, and not a name."""
+    return ":" in host or _is_ipv4(host)
+
+
 def _is_ipv4(name: str) -> bool:
     parts = name.split(".")
     return len(parts) == 4 and all(_IPV4_PART.fullmatch(part) and int(part) <= 255 for part in parts)

@@ -17,7 +17,7 @@ from __future__ import annotations
 from .encoding import encode_event
 from .exchange import Exchange, Handler
 from .http import ExchangeEnded, RecordedRequest, RequestHeaders
-from .script import Script, Stage, Step, comment, drop, event, hold, pause, raw, reset, retry, signal, wait_for
+from .script import Stage, Step, StepLike, comment, drop, event, hold, pause, raw, reset, retry, signal, wait_for
 from .scripted import ScriptedConnector
 from .server import EventStreamServer
 
@@ -28,10 +28,10 @@ __all__ = [
     "Handler",
     "RecordedRequest",
     "RequestHeaders",
-    "Script",
     "ScriptedConnector",
     "Stage",
     "Step",
+    "StepLike",
     "comment",
     "drop",
     "encode_event",

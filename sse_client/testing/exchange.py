@@ -7,19 +7,15 @@ from __future__ import annotations
 
 import threading
 import time
-import zlib
-from collections.abc import Iterable, Mapping
-from http import HTTPStatus
-from typing import Callable, Literal, Optional, Union, cast
+from typing import Callable, Optional, Union
 
+from sse_client._arguments import MAX_WAIT
+
+from .head import BodyEncoder, Encoding, Framing, Head, HeaderFields, as_body, header_pairs
 from .http import ExchangeEnded, RecordedRequest, Wire
-from .script import Script, Stage, as_steps
+from .script import Stage, StepLike, as_steps
 
-__all__ = ["BodyEncoder", "Encoding", "Exchange", "Framing", "Handler", "HeaderFields", "check_framing", "header_pairs"]
-
-Framing = Literal["chunked", "close", "length"]
-Encoding = Literal["gzip", "deflate"]
-HeaderFields = Union[Mapping[str, str], Iterable[tuple[str, str]]]
+__all__ = ["Exchange", "Handler"]
 
 _GLANCE = 0.02  # seconds between two looks at whether the server closes, where two things are waited for
 
@@ -44,10 +40,9 @@ class Exchange(Stage):
         self._closing = closing
         self._over = False  # the connection has been ended by drop() or reset()
         # The response, from send_head() on.
-        self._head_sent = False
+        self._head: Optional[Head] = None
         self._reusable = False  # whether the connection can serve another request after this response
         self._has_body = True
-        self._framing: Framing = "chunked"
         self._missing = 0  # of the Content-Length
         self._encoder = BodyEncoder(None)
         self._until_cut: Optional[int] = None
@@ -81,41 +76,27 @@ class Exchange(Stage):
             ValueError: The arguments do not fit.
             RuntimeError: A head has been sent.
         """
-        if self._head_sent:
+        pairs = header_pairs(headers)
+        self.begin(Head(status, pairs, content_type, framing, encoding, cut_after, keep_alive, content_length))
+
+    def begin(self, head: Head) -> None:
+        """Send the head. Raises as `send_head` does. For the replies of this package."""
+        if self._head is not None:
             raise RuntimeError("a response has one head, and it has been sent")
-        check_framing(framing)
-        if (content_length is not None) != (framing == "length"):
+        if (head.content_length is not None) != (head.framing == "length"):
             raise ValueError("content_length must be given with framing='length', and only with it")
-        fields: dict[str, str] = {}
-        if content_type is not None:
-            fields["Content-Type"] = content_type
-        if encoding is not None:
-            fields["Content-Encoding"] = encoding
-        self._has_body = self.request.method != "HEAD" and status not in (204, 304) and status >= 200
-        if content_length is not None:
-            fields["Content-Length"] = str(content_length)
-        elif framing == "chunked" and status not in (204, 304):
-            fields["Transfer-Encoding"] = "chunked"
+        self._head = head
+        self._has_body = head.has_body(self.request.method)
         self._reusable = (
-            keep_alive
-            and (framing != "close" or not self._has_body)
+            head.keep_alive
+            and (head.framing != "close" or not self._has_body)
             and self.request.version != "HTTP/1.0"
             and self.request.headers.get("Connection", "").lower() != "close"
         )
-        if not self._reusable:
-            fields["Connection"] = "close"
-        self._framing = framing
-        self._missing = content_length or 0
-        self._encoder = BodyEncoder(encoding)
-        self._until_cut = cut_after
-        self._head_sent = True
-
-        given = header_pairs(headers)
-        replaced = {name.lower() for name, _ in given}
-        lines = [f"HTTP/1.1 {int(status)} {_phrase(status)}"]
-        lines += [f"{name}: {value}" for name, value in fields.items() if name.lower() not in replaced]
-        lines += [f"{name}: {value}" for name, value in given]
-        self._write("\r\n".join([*lines, "", ""]).encode("utf-8"))
+        self._missing = head.content_length or 0
+        self._encoder = BodyEncoder(head.encoding)
+        self._until_cut = head.cut_after
+        self._write(head.encoded(keeps_alive=self._reusable))
 
     def send(self, data: bytes) -> None:
         """Send ``data`` as the next bytes of the body, at once: encoded, flushed, and as a chunk of its own.
@@ -123,12 +104,12 @@ class Exchange(Stage):
         Sends the head first, with its defaults, if none has been sent. Blocks while the
         client does not read.
         """
-        if not self._head_sent:
+        if self._head is None:
             self.send_head()
         if data:
             self._send_encoded(self._encoder.encode(data))
 
-    def run(self, *steps: Script) -> None:
+    def run(self, *steps: StepLike) -> None:
         """Play steps, and events as they are. Blocks as they do.
 
         Raises:
@@ -138,27 +119,32 @@ class Exchange(Stage):
         for step in as_steps(steps):
             step.play(self)
 
-    def respond(self, status: int, body: bytes = b"", headers: HeaderFields = ()) -> None:
-        """Send a whole response with a Content-Length, and no Content-Type unless ``headers`` has one."""
+    def respond(self, status: int, body: Union[bytes, str] = b"", headers: HeaderFields = ()) -> None:
+        """Send a whole response with a Content-Length, and no Content-Type unless ``headers`` has one.
+
+        Raises:
+            TypeError: ``body`` is neither bytes nor a str, which is sent as UTF-8.
+        """
+        data = as_body(body)
         if status in (204, 304):
             self.send_head(status, headers, content_type=None)
         else:
-            self.send_head(status, headers, content_type=None, framing="length", content_length=len(body))
-            self.send(body)
+            self.send_head(status, headers, content_type=None, framing="length", content_length=len(data))
+            self.send(data)
 
     def write_raw(self, data: bytes) -> None:
         """Send bytes on the connection as they are, around all framing: for heads that are slow, huge or broken.
 
         The connection is ended after the exchange, without completing anything.
         """
-        self._head_sent = True
+        self._head = self._head or Head()
         self._has_body = False
         self._reusable = False
         self._write(data)
 
     def pause(self, seconds: float) -> None:
         """Do nothing for some seconds; raises `ExchangeEnded` when the server closes meanwhile."""
-        if self._closing.wait(seconds):
+        if self._closing.wait(min(seconds, MAX_WAIT)):
             raise ExchangeEnded("the server is closing")
 
     def wait_for(self, event: threading.Event, timeout: float = 10.0) -> None:
@@ -198,13 +184,13 @@ class Exchange(Stage):
 
     def finish(self) -> bool:
         """Complete the response; return whether the connection can serve another request. For the server."""
-        if self._over or not self._head_sent:
+        if self._over or self._head is None:
             return False
         if self._has_body:
             self._send_encoded(self._encoder.finish())
-            if self._until_cut is not None or (self._framing == "length" and self._missing != 0):
+            if self._until_cut is not None or (self._head.framing == "length" and self._missing != 0):
                 return False
-            if self._framing == "chunked":
+            if self._head.framing == "chunked":
                 self._write(b"0\r\n\r\n")
         if not self._reusable:
             self._over = True
@@ -212,9 +198,9 @@ class Exchange(Stage):
         return self._reusable
 
     def _send_encoded(self, data: bytes) -> None:
-        if not data or not self._has_body:
+        if not data or not self._has_body or self._head is None:
             return
-        if self._framing == "chunked":
+        if self._head.framing == "chunked":
             head, end = b"%x\r\n" % len(data), b"\r\n"
         else:
             head, end = b"", b""
@@ -237,42 +223,3 @@ class Exchange(Stage):
 
 Handler = Callable[[Exchange], object]
 """A function that answers one request, called in the thread of the client's connection. What it returns is ignored."""
-
-
-class BodyEncoder:
-    """The encoding of one body: what goes in comes out at once."""
-
-    def __init__(self, encoding: Optional[Encoding]) -> None:
-        if encoding not in (None, "gzip", "deflate"):
-            raise ValueError(f"encoding must be None, 'gzip' or 'deflate', not {encoding!r}")
-        self._compressor = zlib.compressobj(wbits=31 if encoding == "gzip" else 15) if encoding else None
-
-    def encode(self, data: bytes) -> bytes:
-        """Return ``data``, encoded and flushed."""
-        if self._compressor is None:
-            return data
-        return self._compressor.compress(data) + self._compressor.flush(zlib.Z_SYNC_FLUSH)
-
-    def finish(self) -> bytes:
-        """Return the bytes that end the body."""
-        return b"" if self._compressor is None else self._compressor.flush()
-
-
-def check_framing(framing: Framing) -> None:
-    """Raise a ValueError for what is no framing."""
-    if framing not in ("chunked", "close", "length"):
-        raise ValueError(f"framing must be 'chunked', 'close' or 'length', not {framing!r}")
-
-
-def header_pairs(headers: HeaderFields) -> list[tuple[str, str]]:
-    """Return ``headers`` as pairs of name and value."""
-    if isinstance(headers, Mapping):
-        return list(cast("Mapping[str, str]", headers).items())
-    return list(headers)
-
-
-def _phrase(status: int) -> str:
-    try:
-        return HTTPStatus(status).phrase
-    except ValueError:
-        return "Unknown"

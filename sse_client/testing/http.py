@@ -10,11 +10,13 @@ import socket
 import ssl
 import struct
 import time
+from collections.abc import Collection
 from typing import NamedTuple, Optional
 
 from sse_client._http.headers import Headers
+from sse_client._http.url import is_address, parse_authority
 
-__all__ = ["BadRequest", "ExchangeEnded", "RecordedRequest", "RequestHeaders", "Wire", "read_request"]
+__all__ = ["BadRequest", "ExchangeEnded", "RecordedRequest", "RequestHeaders", "Wire", "is_for", "read_request"]
 
 
 class ExchangeEnded(Exception):
@@ -173,6 +175,19 @@ def read_request(wire: Wire) -> RecordedRequest:
         pairs.append((name, value.strip(" \t")))
     headers = RequestHeaders(pairs)
     return RecordedRequest(method, target, version, headers, _body(wire, headers), time.monotonic(), wire.number)
+
+
+def is_for(request: RecordedRequest, names: Collection[str]) -> bool:
+    """Whether a request is for an IP address, for localhost, for one of these names (in lower case), or for no host.
+
+    A page in a browser can have any name lead to this machine, and read what comes from
+    there as its own (DNS rebinding). It cannot do so with an address or with localhost.
+    """
+    try:
+        host = parse_authority(request.headers.get("Host", "")).host.rstrip(".")
+    except ValueError:
+        return False
+    return host in ("", "localhost", *names) or host.endswith(".localhost") or is_address(host)
 
 
 def _body(wire: Wire, headers: RequestHeaders) -> bytes:

@@ -14,14 +14,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import Optional, Union
 
+from sse_client._arguments import check_number
 from sse_client.events import MessageEvent
 
 from .encoding import encode_comment, encode_event, encode_message, encode_retry
 
 __all__ = [
-    "Script",
     "Stage",
     "Step",
+    "StepLike",
     "as_steps",
     "comment",
     "drop",
@@ -80,8 +81,8 @@ class Step(ABC):
         """Do it. Called by the thread that serves the response; may block."""
 
 
-Script = Union[Step, MessageEvent]
-"""What a scripted stream is made of: steps, and events as they are."""
+StepLike = Union[Step, MessageEvent]
+"""What a scripted stream is made of: a step, or an event, which sends itself."""
 
 
 class _Send(Step):
@@ -205,7 +206,11 @@ def pause(seconds: float) -> Step:
     """Do nothing for some seconds; a closing server does not wait for them.
 
     Over a `ScriptedConnector` it takes no time.
+
+    Raises:
+        TypeError, ValueError: ``seconds`` is no number, negative or not finite.
     """
+    check_number("seconds", seconds, least=0.0)
     return _Pause(seconds)
 
 
@@ -214,7 +219,11 @@ def wait_for(event: threading.Event, timeout: float = 10.0) -> Step:
 
     If it is not set within ``timeout`` seconds, the script ends with a TimeoutError,
     which `EventStreamServer.close` raises.
+
+    Raises:
+        TypeError, ValueError: ``timeout`` is no number, negative or not finite.
     """
+    check_number("timeout", timeout, least=0.0)
     return _WaitFor(event, timeout)
 
 
@@ -250,7 +259,7 @@ def hold() -> Step:
     return _Hold()
 
 
-def as_steps(script: Iterable[Script]) -> tuple[Step, ...]:
+def as_steps(script: Iterable[StepLike]) -> tuple[Step, ...]:
     """Return ``script`` with its events made steps.
 
     Raises:

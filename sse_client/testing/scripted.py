@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from typing import NamedTuple, Optional
+from typing import NamedTuple, Optional, Union
 
 from sse_client._control import WakeEvent
 from sse_client._http.headers import Headers, response_headers
@@ -13,8 +13,8 @@ from sse_client._http.verdict import MAX_REJECTED_BODY, rejection_reason, retry_
 from sse_client.connector import Connection, Connector, ResponseHead
 from sse_client.errors import ConnectionFailed, ConnectionLost, EventSourceError, ResponseRejected
 
-from .exchange import HeaderFields, header_pairs
-from .script import Script, Stage, Step, as_steps
+from .head import HeaderFields, as_body, header_pairs
+from .script import Stage, Step, StepLike, as_steps
 
 __all__ = ["ScriptedConnector"]
 
@@ -73,7 +73,7 @@ class ScriptedConnector(Connector):
 
     def stream(
         self,
-        *steps: Script,
+        *steps: StepLike,
         status: int = 200,
         headers: HeaderFields = (),
         content_type: Optional[str] = "text/event-stream",
@@ -94,9 +94,13 @@ class ScriptedConnector(Connector):
         fields |= response_headers(header_pairs(headers))
         self._replies.append(_Reply(status=status, headers=fields, steps=as_steps(steps)))
 
-    def respond(self, status: int, body: bytes = b"", headers: HeaderFields = ()) -> None:
-        """Queue a whole response, with no Content-Type unless ``headers`` has one."""
-        self._replies.append(_Reply(status=status, headers=response_headers(header_pairs(headers)), body=body))
+    def respond(self, status: int, body: Union[bytes, str] = b"", headers: HeaderFields = ()) -> None:
+        """Queue a whole response, with no Content-Type unless ``headers`` has one.
+
+        Raises:
+            TypeError: ``body`` is neither bytes nor a str, which is UTF-8 then.
+        """
+        self._replies.append(_Reply(status=status, headers=response_headers(header_pairs(headers)), body=as_body(body)))
 
     def fail(self, error: Optional[EventSourceError] = None) -> None:
         """Queue an attempt that gets no response: it raises ``error``, or a `ConnectionFailed`."""

@@ -11,117 +11,19 @@ import ssl
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from types import TracebackType
 from typing import Optional, Union
 
 from sse_client.events import MessageEvent
 
-from .encoding import encode_message, encode_retry
-from .exchange import BodyEncoder, Encoding, Exchange, Framing, Handler, HeaderFields, check_framing, header_pairs
-from .http import BadRequest, ExchangeEnded, RecordedRequest, Wire, read_request
-from .script import Script, Step, as_steps, raw
+from .exchange import Exchange, Handler
+from .head import Encoding, Framing, Head, HeaderFields, header_pairs
+from .http import BadRequest, ExchangeEnded, RecordedRequest, Wire, is_for, read_request
+from .replies import log_reply, misdirected_reply, plain_reply, silent_reply, stream_reply
+from .script import StepLike
 
-__all__ = ["EventStreamServer", "log_reply", "plain_reply", "silent_reply", "stream_reply"]
-
-
-def stream_reply(
-    script: Iterable[Script],
-    *,
-    status: int = 200,
-    headers: HeaderFields = (),
-    content_type: Optional[str] = "text/event-stream",
-    framing: Framing = "chunked",
-    encoding: Optional[Encoding] = None,
-    cut_after: Optional[int] = None,
-    keep_alive: bool = True,
-) -> Handler:
-    """Return a handler that plays ``script`` after the head."""
-    steps = as_steps(script)
-    pairs = header_pairs(headers)
-    check_framing(framing)
-    length = _length(steps if framing == "length" else (), encoding, cut=cut_after is not None)
-
-    def reply(exchange: Exchange) -> None:
-        exchange.send_head(
-            status,
-            pairs,
-            content_type=content_type,
-            framing=framing,
-            content_length=length if framing == "length" else None,
-            encoding=encoding,
-            cut_after=cut_after,
-            keep_alive=keep_alive,
-        )
-        for step in steps:
-            step.play(exchange)
-
-    return reply
-
-
-def plain_reply(status: int, body: bytes = b"", headers: HeaderFields = ()) -> Handler:
-    """Return a handler that sends a whole response."""
-    pairs = header_pairs(headers)
-
-    def reply(exchange: Exchange) -> None:
-        exchange.respond(status, body, pairs)
-
-    return reply
-
-
-def silent_reply(exchange: Exchange) -> None:
-    """Never answer."""
-    exchange.hold()
-
-
-def log_reply(
-    events: Union[int, Iterable[MessageEvent]],
-    *,
-    cuts: Iterable[Optional[int]] = (),
-    retry: Optional[float] = None,
-    framing: Framing = "chunked",
-    encoding: Optional[Encoding] = None,
-) -> Handler:
-    """Return a handler that serves a log; see `EventStreamServer.serve_log`."""
-    check_framing(framing)
-    BodyEncoder(encoding)  # refuses an unknown one here, and not when the first client comes
-    log = (
-        [MessageEvent(data=str(n), last_event_id=str(n)) for n in range(1, events + 1)]
-        if isinstance(events, int)
-        else list(events)
-    )
-    steps: Sequence[Step] = [raw(encode_message(event)) for event in log]
-    opening: Sequence[Step] = [] if retry is None else [raw(encode_retry(retry))]
-    following = {event.last_event_id: position for position, event in enumerate(log, start=1)}
-    if len(following) < len(log) or "" in following:
-        raise ValueError("events must each have a last_event_id of its own, so that a client can name the one it has")
-    following[""] = 0
-    remaining_cuts: Iterator[Optional[int]] = iter(cuts)
-    lock = threading.Lock()  # a generator of cuts cannot be asked by two threads at once
-
-    def reply(exchange: Exchange) -> None:
-        last_event_id = exchange.request.headers.get("Last-Event-ID", "")
-        if last_event_id not in following:
-            with contextlib.suppress(ExchangeEnded):  # the client may leave at the sight of the status
-                exchange.respond(400, b"no such event in the log")
-            raise AssertionError(f"a client asked for what follows event {last_event_id!r}, which is not in the log")
-        position = following[last_event_id]
-        if position == len(log):
-            exchange.respond(204)
-            return
-        with lock:
-            cut_after = next(remaining_cuts, None)
-        script = [*opening, *steps[position:]]
-        stream_reply(script, framing=framing, encoding=encoding, cut_after=cut_after)(exchange)
-
-    return reply
-
-
-def _length(steps: Sequence[Step], encoding: Optional[Encoding], *, cut: bool) -> int:
-    encoder = BodyEncoder(encoding)
-    length = sum(len(encoder.encode(step.payload)) for step in steps if step.payload) + len(encoder.finish())
-    # A body that breaks off must be short of its length even if the break is at the end of the script.
-    return length + (cut or any(step.last for step in steps))
+__all__ = ["EventStreamServer"]
 
 
 _LIMIT_OF_CLOSE = 10.0  # seconds that all threads together get to end
@@ -138,7 +40,9 @@ class EventStreamServer:
     event source to stop.
 
     It speaks HTTP/1.1 with kept-alive connections, each served by a thread of its own.
-    Any thread may call its methods. None blocks unless it says so.
+    Any thread may call its methods. None blocks unless it says so. A request whose ``Host``
+    is neither an IP address nor ``localhost`` nor a name given here is answered with 421 and
+    counts for nothing: a page in the browser of this machine may have sent it.
 
     Attributes:
         handler: What answers the requests for which no reply is queued, or None.
@@ -148,14 +52,23 @@ class EventStreamServer:
         ssl_context: The server's side of TLS, with its certificate; or None for none.
         host: The address to listen on.
         port: The port to listen on; 0 takes a free one.
+        host_names: Further names that it answers to.
     """
 
     handler: Optional[Handler]
     host: str
 
-    def __init__(self, *, ssl_context: Optional[ssl.SSLContext] = None, host: str = "127.0.0.1", port: int = 0) -> None:
+    def __init__(
+        self,
+        *,
+        ssl_context: Optional[ssl.SSLContext] = None,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        host_names: Iterable[str] = (),
+    ) -> None:
         self.handler = None
         self.host = host
+        self._host_names = frozenset({host.lower(), *(name.lower() for name in host_names)})
         self._ssl_context = ssl_context
         self._port = port  # the one asked for, then the one in use, also for the next start()
         # While running; touched by start() and close() only.
@@ -275,7 +188,7 @@ class EventStreamServer:
 
     def stream(
         self,
-        *steps: Script,
+        *steps: StepLike,
         status: int = 200,
         headers: HeaderFields = (),
         content_type: Optional[str] = "text/event-stream",
@@ -302,21 +215,16 @@ class EventStreamServer:
             ValueError: An argument is not one of those named, or bytes follow a step
                 after which none can be sent.
         """
-        self.reply(
-            stream_reply(
-                steps,
-                status=status,
-                headers=headers,
-                content_type=content_type,
-                framing=framing,
-                encoding=encoding,
-                cut_after=cut_after,
-                keep_alive=keep_alive,
-            )
-        )
+        pairs = header_pairs(headers)
+        head = Head(status, pairs, content_type, framing, encoding, cut_after, keep_alive)
+        self.reply(stream_reply(steps, head))
 
-    def respond(self, status: int, body: bytes = b"", headers: HeaderFields = ()) -> None:
-        """Queue a whole response with a Content-Length, and no Content-Type unless ``headers`` has one."""
+    def respond(self, status: int, body: Union[bytes, str] = b"", headers: HeaderFields = ()) -> None:
+        """Queue a whole response with a Content-Length, and no Content-Type unless ``headers`` has one.
+
+        Raises:
+            TypeError: ``body`` is neither bytes nor a str, which is sent as UTF-8.
+        """
         self.reply(plain_reply(status, body, headers))
 
     def redirect(self, location: str, status: int = 302, headers: HeaderFields = ()) -> None:
@@ -371,7 +279,7 @@ class EventStreamServer:
         Raises:
             ValueError: An event has no ID of its own, or an argument is not one of those named.
         """
-        self.handler = log_reply(events, cuts=cuts, retry=retry, framing=framing, encoding=encoding)
+        self.handler = log_reply(events, Head(framing=framing, encoding=encoding), cuts=cuts, retry=retry)
 
     # What was asked
 
@@ -465,6 +373,10 @@ class EventStreamServer:
         except BadRequest as error:
             wire.write(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
             raise ExchangeEnded(str(error)) from error
+        if not is_for(request, self._host_names):
+            _logger.warning("refused a request for %r; host_names= lets it through", request.headers["Host"])
+            misdirected_reply(Exchange(wire, request, closing))
+            raise ExchangeEnded("the request was for another server")
         with self._changed:
             self._requests.append(request)
             self._changed.notify_all()

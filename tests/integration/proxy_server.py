@@ -17,10 +17,14 @@ from .support import TIMEOUT
 
 
 class Asked(NamedTuple):
-    """What a client has asked a proxy for: the first line of the request (for SOCKS, made up), and its headers."""
+    """What a client has asked a proxy for: the first line of the request (for SOCKS, made up), and its headers.
+
+    The lines are the headers as they came.
+    """
 
     line: str
     headers: dict[str, str]
+    lines: tuple[str, ...] = ()
 
 
 class _Proxy(ABC):
@@ -123,7 +127,7 @@ class HTTPProxy(_Proxy):
         if not first:
             return
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-        self.asked.append(Asked(first, headers))
+        self.asked.append(Asked(first, headers, tuple(lines)))
         if self._silent:
             while connected.recv(4096):
                 pass

@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
+import requests
 import trustme
 import urllib3
 import urllib3.contrib
@@ -25,6 +26,7 @@ from sse_client import (
     ReconnectPolicy,
     ResponseRejected,
 )
+from sse_client.requests_bridge import RequestsConnector
 from sse_client.testing import EventStreamServer, drop, event, hold
 
 from .proxy_server import HTTPProxy, SOCKS5Proxy
@@ -326,7 +328,7 @@ def test_no_proxy_counts_for_each_request_of_a_redirect(
 ) -> None:
     """A redirect from a host with a proxy to one without is followed straight."""
     server.stream(event("a"))
-    with EventStreamServer() as outside:
+    with EventStreamServer(host_names=["outside.test"]) as outside:
         outside.redirect(server.url)
         with HTTPProxy(port_of={"outside.test": outside.port}) as proxy:
             monkeypatch.setenv("http_proxy", proxy.url)
@@ -336,10 +338,11 @@ def test_no_proxy_counts_for_each_request_of_a_redirect(
     assert "Via" not in server.requests[0].headers
 
 
-def test_the_name_is_looked_up_by_the_proxy(server: EventStreamServer) -> None:
+def test_the_name_is_looked_up_by_the_proxy() -> None:
     """Behind a proxy, the client looks no host name up: it may know none of them."""
+    server = EventStreamServer(host_names=["inside.invalid"])
     server.stream(event("a"))
-    with HTTPProxy(port_of={"inside.invalid": server.port}) as proxy:
+    with server, HTTPProxy(port_of={"inside.invalid": server.port}) as proxy:
         assert data_of(EventSource("http://inside.invalid/", proxy=proxy.url, reconnect=None)) == ["a"]
 
 
@@ -459,3 +462,26 @@ def test_a_proxy_that_comes_back(server: EventStreamServer) -> None:
             elif isinstance(item, MessageEvent):
                 break
     assert delays == [0.05, 0.1, 0.1]
+
+
+@pytest.mark.parametrize("name", ["accept", "host", "user-agent", "cache-control", "proxy-authorization", "x-own"])
+@pytest.mark.parametrize("way", ["own pools", "pool", "session"])
+def test_each_header_goes_out_once(server: EventStreamServer, name: str, way: str) -> None:
+    """The user's header replaces the one that a library adds, in any case; the login for a proxy is the proxy's."""
+    server.stream(event("a"))
+    headers = {name: "127.0.0.1" if name == "host" else "mine"}
+    with HTTPProxy() as proxy:
+        login = proxy.url.replace("//", "//user:secret@")
+        if way == "own pools":
+            source = EventSource(server.url, headers=headers, proxy=login, reconnect=None)
+        elif way == "pool":
+            pool = urllib3.ProxyManager(proxy.url, proxy_headers={"Proxy-Authorization": "Basic dXNlcjpzZWNyZXQ="})
+            source = EventSource(server.url, headers=headers, pool=pool, reconnect=None)
+        else:
+            session = requests.Session()
+            session.proxies = {"http": login}
+            source = EventSource(RequestsConnector(session, server.url, headers=headers), reconnect=None)
+        assert data_of(source) == ["a"]
+        (asked,) = proxy.asked
+    sent = [line.partition(": ")[2] for line in asked.lines if line.lower().startswith(f"{name}:")]
+    assert sent == (["Basic dXNlcjpzZWNyZXQ="] if name == "proxy-authorization" else list(headers.values()))

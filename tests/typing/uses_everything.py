@@ -21,10 +21,10 @@ from sse_client.testing import (
     Handler,
     RecordedRequest,
     RequestHeaders,
-    Script,
     ScriptedConnector,
     Stage,
     Step,
+    StepLike,
     comment,
     drop,
     encode_event,
@@ -108,7 +108,7 @@ def answer(exchange: Exchange) -> None:
 
 def with_a_server() -> Sequence[RecordedRequest]:
     ready, go = threading.Event(), threading.Event()
-    steps: list[Script] = [event("a", id="1"), comment("still here"), retry(0.5), raw(b"data: b\n\n"), pause(0.1)]
+    steps: list[StepLike] = [event("a", id="1"), comment("still here"), retry(0.5), raw(b"data: b\n\n"), pause(0.1)]
     ends: list[Step] = [drop(), reset(), hold()]
     handler: Handler = answer
     with EventStreamServer() as server:

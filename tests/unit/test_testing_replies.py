@@ -18,6 +18,7 @@ from sse_client.events import MessageEvent
 from sse_client.parser import EventStreamParser, iter_events
 from sse_client.testing import (
     EventStreamServer,
+    ScriptedConnector,
     comment,
     drop,
     encode_event,
@@ -28,8 +29,9 @@ from sse_client.testing import (
     signal,
     wait_for,
 )
+from sse_client.testing.head import Head
 from sse_client.testing.http import ExchangeEnded
-from sse_client.testing.server import log_reply
+from sse_client.testing.replies import log_reply
 
 FRAMINGS = ["chunked", "close", "length"]
 ENCODINGS = [None, "gzip", "deflate"]
@@ -185,7 +187,7 @@ def test_a_wrong_stream_is_refused_when_it_is_queued(server: EventStreamServer, 
 
 def test_a_whole_response(server: EventStreamServer) -> None:
     """respond() sends status, headers and body, and no type of its own."""
-    server.respond(503, b"busy", {"Retry-After": "7"})
+    server.respond(503, "busy", {"Retry-After": "7"})
     with response(server) as answer:
         assert (answer.status, answer.reason, answer.read()) == (503, "Service Unavailable", b"busy")
         assert dict(answer.getheaders()) == {"Content-Length": "4", "Retry-After": "7"}
@@ -321,4 +323,44 @@ def test_asking_for_an_unknown_event_fails_the_test_though_the_client_has_left()
 
     left: Any = Left()
     with pytest.raises(AssertionError, match="not in the log"):
-        log_reply(3)(left)
+        log_reply(3, Head())(left)
+
+
+@pytest.mark.parametrize("body", [None, 7, ["a"]])
+def test_a_body_of_the_wrong_type(body: Any) -> None:
+    """A body that is neither bytes nor a str is refused where it is given, and not in the server's thread."""
+    for queue in (EventStreamServer().respond, ScriptedConnector().respond):
+        with pytest.raises(TypeError, match="body must be bytes or a str, not"):
+            queue(400, body)
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("127.0.0.1", 200),
+        ("127.0.0.1:81", 200),
+        ("10.1.2.3", 200),
+        ("[::1]:81", 200),
+        ("localhost", 200),
+        ("LOCALHOST.:81", 200),
+        ("a.localhost", 200),
+        ("other.test", 200),
+        ("evil.example", 421),
+        ("127.0.0.1.evil.example", 421),
+        ("localhost.evil.example", 421),
+        ("127.1", 421),
+        ("a b", 421),
+    ],
+)
+def test_which_hosts_it_answers_to(host: str, status: int) -> None:
+    """A request for another name, as from a page in a browser, gets no stream and counts for nothing."""
+    with EventStreamServer(host_names=["Other.test"]) as server:
+        server.stream(event("a"))
+        connection = http.client.HTTPConnection("127.0.0.1", server.port)
+        connection.request("GET", "/", headers={"Host": host})
+        response = connection.getresponse()
+        body = response.read()
+        connection.close()
+        assert response.status == status
+        assert len(server.requests) == (status == 200)
+    assert b"host_names" in body if status == 421 else body == b"data: a\n\n"

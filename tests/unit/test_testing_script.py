@@ -9,7 +9,7 @@ import pytest
 
 from sse_client.events import MessageEvent
 from sse_client.testing import comment, drop, event, hold, pause, raw, reset, retry, signal, wait_for
-from sse_client.testing.script import Script, Stage, as_steps
+from sse_client.testing.script import Stage, StepLike, as_steps
 
 
 class _Notes(Stage):
@@ -37,7 +37,7 @@ class _Notes(Stage):
         self.notes.append(("hold",))
 
 
-def played(*script: Script) -> list[tuple[Any, ...]]:
+def played(*script: StepLike) -> list[tuple[Any, ...]]:
     stage = _Notes()
     for step in as_steps(script):
         step.play(stage)
@@ -66,7 +66,7 @@ go = threading.Event()
         (hold(), ("hold",)),
     ],
 )
-def test_each_step_does_its_one_thing(step: Script, note: tuple[Any, ...]) -> None:
+def test_each_step_does_its_one_thing(step: StepLike, note: tuple[Any, ...]) -> None:
     """A step asks its stage for one thing, and for the same thing when played again."""
     assert played(step) == [note]
     assert played(step, step) == [note, note] if note[0] not in ("drop", "reset", "hold") else played(step) == [note]
@@ -81,14 +81,14 @@ def test_a_signal_sets_its_event() -> None:
 
 @pytest.mark.parametrize("end", [drop(), reset(), hold()])
 @pytest.mark.parametrize("more", [raw(b"x"), event("a"), MessageEvent(data="a"), drop(), hold()])
-def test_nothing_can_be_sent_after_the_end(end: Script, more: Script) -> None:
+def test_nothing_can_be_sent_after_the_end(end: StepLike, more: StepLike) -> None:
     """A script that sends something after its end is refused, and the text names both steps."""
     with pytest.raises(ValueError, match=r"must not send anything after (drop|reset|hold)\(\), .*: (raw|drop|hold)\("):
         as_steps([end, more])
 
 
 @pytest.mark.parametrize("end", [drop(), reset(), hold()])
-def test_the_test_can_be_told_of_the_end(end: Script) -> None:
+def test_the_test_can_be_told_of_the_end(end: StepLike) -> None:
     """Steps that send nothing may follow the end."""
     reached = threading.Event()
     assert len(played(end, pause(0), signal(reached))) == 2
@@ -118,7 +118,7 @@ def test_raw_text_is_refused() -> None:
         (hold(), "hold()"),
     ],
 )
-def test_a_step_prints_as_the_call_that_makes_it(step: Script, text: str) -> None:
+def test_a_step_prints_as_the_call_that_makes_it(step: StepLike, text: str) -> None:
     """The repr of a step can be read in a failed test."""
     assert repr(step) == text
 

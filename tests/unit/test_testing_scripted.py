@@ -12,7 +12,7 @@ from sse_client.connector import Connection
 from sse_client.errors import ConnectionFailed, ConnectionLost, ResponseRejected
 from sse_client.events import MessageEvent
 from sse_client.testing import ScriptedConnector, comment, drop, event, hold, pause, raw, reset, signal, wait_for
-from sse_client.testing.script import Script
+from sse_client.testing.script import StepLike
 
 
 def read_all(connection: Connection) -> list[bytes]:
@@ -76,7 +76,7 @@ def test_waits_take_no_time_and_are_written_down() -> None:
 
 
 @pytest.mark.parametrize("end", [drop(), reset()])
-def test_a_break_is_a_connection_lost_after_what_came_before(end: Script) -> None:
+def test_a_break_is_a_connection_lost_after_what_came_before(end: StepLike) -> None:
     """What was sent before a drop or reset is read first; then ConnectionLost, and steps behind it were played."""
     connector = ScriptedConnector()
     told = threading.Event()
@@ -161,7 +161,7 @@ def test_silence_lasts_until_it_is_interrupted() -> None:
 
 
 @pytest.mark.parametrize("step", [hold(), wait_for(threading.Event(), timeout=60)])
-def test_a_silent_stream_lasts_until_it_is_interrupted(step: Script) -> None:
+def test_a_silent_stream_lasts_until_it_is_interrupted(step: StepLike) -> None:
     """hold() and wait_for() keep read() waiting until interrupt() ends it, at once."""
     connector = ScriptedConnector()
     connector.stream(step)
