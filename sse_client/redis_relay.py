@@ -107,6 +107,7 @@ import random
 import secrets
 import socket
 import threading
+import time
 from collections.abc import Mapping
 from typing import Any, Callable, Optional, TypeVar, Union
 
@@ -330,6 +331,7 @@ class RedisRelay:
     def _take_turn(self, follow: Callable[[str], EventSource]) -> Optional[float]:
         """Lead if the lease is free; return the seconds until the next try, or None if the stream is over."""
         token = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(8)}"
+        began = time.monotonic()
         position, remaining = self._persist(lambda: self._store.acquire(token))
         if position is None:
             self._stand_by()
@@ -340,7 +342,7 @@ class RedisRelay:
             self._call(self._on_lead, position)
             source = follow(position)
             _check_source(source, position)
-            is_over = self._lead(source, token, position)
+            is_over = self._lead(source, token, position, began)
         finally:
             self._leading = False
             self._release(token)
@@ -356,7 +358,7 @@ class RedisRelay:
             _log.info("standing by for %r", self._name)
             self._call(self._on_standby)
 
-    def _lead(self, source: EventSource, token: str, position: str) -> bool:
+    def _lead(self, source: EventSource, token: str, position: str, began: float) -> bool:
         """Lead until the stream is over, and return True; or the lease is lost, and return False."""
 
         def commit(number: int, events: list[MessageEvent], position: str) -> bool:
@@ -366,7 +368,7 @@ class RedisRelay:
             self._call(self._on_error, event)
 
         interval = self._lease / _RENEWALS
-        lead = Lead(source, position, interval=interval, commit=commit, on_error=report)
+        lead = Lead(source, position, began=began, interval=interval, commit=commit, on_error=report)
         with self._lock:
             self._source = source
             if self._halted.is_set():

@@ -28,6 +28,7 @@ class Lead:
     Args:
         source: What to read. It begins at ``position``.
         position: The last event ID that Redis has.
+        began: When the lease was asked for, by `time.monotonic`.
         interval: Seconds after which the lease must be renewed.
         commit: Appends the batch of a number, moves the position and renews the lease; returns
             False if the lease is lost. Blocks until Redis has answered.
@@ -39,6 +40,7 @@ class Lead:
         source: EventSource,
         position: str,
         *,
+        began: float,
         interval: float,
         commit: Callable[[int, list[MessageEvent], str], bool],
         on_error: Callable[[ErrorEvent], object],
@@ -52,7 +54,7 @@ class Lead:
         # What Redis has confirmed. Written by the relay's thread.
         self._position = position
         self._batches = 0
-        self._renewed = time.monotonic()
+        self._renewed = began
         """When the call that renewed the lease began: it lasts at least from then on."""
 
         self._handover = Handover(max_items=MAX_BATCH, max_size=MAX_BATCH_SIZE)

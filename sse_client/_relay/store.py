@@ -155,7 +155,7 @@ class Store:
         self._state = state_key(name)
         self._lease = lease
         self._max_length = max_length or 0
-        self._address = _address(client)
+        self._address = address_of(client)
         self._client: Any = None
         self._acquire: Any = None
         self._commit: Any = None
@@ -305,7 +305,7 @@ def _disconnect(client: Any) -> None:
         client.connection_pool.disconnect()
 
 
-def _address(client: Any) -> str:
+def address_of(client: Any) -> str:
     """Return where a client connects to, without user and password, to be shown."""
     if _is_cluster(client):
         return "redis://" + ",".join(f"{node.host}:{node.port}" for node in client.get_nodes())
@@ -315,4 +315,6 @@ def _address(client: Any) -> str:
     if "path" in settings:
         return f"unix://{settings['path']}"
     scheme = "rediss" if issubclass(pool.connection_class, redis.SSLConnection) else "redis"
-    return f"{scheme}://{settings.get('host', 'localhost')}:{settings.get('port', 6379)}/{settings.get('db', 0)}"
+    host = settings.get("host", "localhost")
+    host = f"[{host}]" if ":" in host else host
+    return f"{scheme}://{host}:{settings.get('port', 6379)}/{settings.get('db', 0)}"

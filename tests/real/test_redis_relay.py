@@ -78,6 +78,12 @@ def state(client: Any) -> dict[str, str]:
     return {name.decode(): value.decode() for name, value in client.hgetall("{builds}:relay").items()}
 
 
+def now(client: Any) -> int:
+    """Redis's clock, in milliseconds."""
+    seconds, microseconds = client.time()
+    return int(seconds) * 1000 + int(microseconds) // 1000
+
+
 def wait_for_length(client: Any, length: int) -> None:
     wait_until(lambda: client.xlen("builds") >= length, f"a stream of {length} entries")
 
@@ -278,7 +284,7 @@ def test_a_leader_whose_lease_ran_out_goes_on_if_nobody_has_led_since(
         wait_for_length(client, 3)
         late.process.send_signal(signal.SIGSTOP)
         ends = int(state(client)["until"])
-        wait_until(lambda: client.time()[0] * 1000 > ends + 1000)
+        wait_until(lambda: now(client) > ends)
         late.process.send_signal(signal.SIGCONT)
         go_on.set()
         wait_for_length(client, 6)
@@ -298,6 +304,21 @@ def test_relays_share_what_a_process_may_lead(client: Any, server: EventStreamSe
             wait_until(lambda: "standing by" in repr(second.relay))
             first.stop()
             wait_until(lambda: second.relay.leading)
+
+
+def test_a_slow_follow_function_counts_as_part_of_the_lease(client: Any, server: EventStreamServer) -> None:
+    """A relay whose source takes most of the lease to make renews the lease at once, and not when it is over."""
+    server.handler = lambda exchange: exchange.run(hold())
+    ends: list[int] = []
+
+    def follow(last_event_id: str) -> EventSource:
+        ends.append(int(state(client)["until"]))
+        wait_until(lambda: now(client) + 1500 > ends[0])
+        return EventSource(server.url, last_event_id=last_event_id)
+
+    with Running(RedisRelay(client, "builds", lease=6.0), follow):
+        wait_until(lambda: ends and int(state(client)["until"]) > ends[0])
+        assert now(client) < ends[0]
 
 
 # The store: each promise of the scripts -------------------------------------------------------
@@ -561,6 +582,18 @@ def test_a_key_that_is_something_else_is_final(client: Any, server: EventStreamS
     assert "leader" not in state(client)
 
 
+def test_an_error_names_the_address_without_secrets() -> None:
+    """Where Redis is, as a URL: with the port, the database and TLS, and neither user nor password."""
+    addresses = {
+        "redis://me:s3cret@example.com:7000/2": "redis://example.com:7000/2",
+        "rediss://me:s3cret@example.com": "rediss://example.com:6379/0",
+        "redis://[::1]:7000": "redis://[::1]:7000/0",
+        "unix://me:s3cret@/run/redis?db=3": "unix:///run/redis",
+    }
+    for url, shown in addresses.items():
+        assert stores.address_of(redis.Redis.from_url(url)) == shown
+
+
 def test_attempts_can_be_limited(server: EventStreamServer) -> None:
     """With max_attempts, the last error of Redis is raised."""
     with socket.create_server(("127.0.0.1", 0)) as nobody:
@@ -621,7 +654,7 @@ def test_stop_ends_every_wait(phase: str, database: RedisServer, client: Any, se
     if phase == "following":
         server.stream(hold())
     elif phase == "standing by":
-        client.hset("{builds}:relay", mapping={"leader": "another", "until": client.time()[0] * 1000 + 60_000})
+        client.hset("{builds}:relay", mapping={"leader": "another", "until": now(client) + 60_000})
     elif phase == "waiting for the server":
         server.respond(503)
     else:
