@@ -78,6 +78,11 @@ def state(client: Any) -> dict[str, str]:
     return {name.decode(): value.decode() for name, value in client.hgetall("{builds}:relay").items()}
 
 
+def next_number(exchange: Exchange) -> int:
+    """The number of the event that the client needs next."""
+    return int(exchange.request.headers.get("Last-Event-ID", "0")) + 1
+
+
 def now(client: Any) -> int:
     """Redis's clock, in milliseconds."""
     seconds, microseconds = client.time()
@@ -290,6 +295,21 @@ def test_a_leader_whose_lease_ran_out_goes_on_if_nobody_has_led_since(
         wait_for_length(client, 6)
     assert data_in(client) == ["1", "2", "3", "4", "5", "6"]
     assert len(server.requests) == 1
+
+
+def test_the_lead_can_be_lost_under_a_flood(client: Any, server: EventStreamServer) -> None:
+    """A relay that loses its lease with more events at hand than may wait drops them all, and can lead again."""
+    server.handler = lambda exchange: exchange.run(*numbered(50_000, first=next_number(exchange)))
+    with Running(RedisRelay(client, "builds", lease=LEASE), following(server.url)) as running:
+        for _ in range(3):
+            wait_for_length(client, client.xlen("builds") + 1)
+            another = {"leader": "another", "until": now(client) + 60_000}
+            client.hset("{builds}:relay", mapping=another)
+            length = client.xlen("builds")
+            wait_until(lambda: "standing by" in repr(running.relay))
+            assert client.xlen("builds") == length
+            client.hdel("{builds}:relay", "leader")
+    assert data_in(client) == [str(number) for number in range(1, client.xlen("builds") + 1)]
 
 
 def test_relays_share_what_a_process_may_lead(client: Any, server: EventStreamServer) -> None:
@@ -631,9 +651,7 @@ def test_the_end_of_the_stream_ends_the_relay(client: Any, server: EventStreamSe
 
 def test_what_has_arrived_is_appended_before_the_end(client: Any, server: EventStreamServer) -> None:
     """`stop` appends what was received, and gives the position to the next relay."""
-    server.handler = lambda exchange: exchange.run(
-        *numbered(100_000, first=1 + int(exchange.request.headers.get("Last-Event-ID", "0")))
-    )
+    server.handler = lambda exchange: exchange.run(*numbered(100_000, first=next_number(exchange)))
     for _ in range(3):
         with Running(RedisRelay(client, "builds", lease=60.0), following(server.url)):
             before = client.xlen("builds")
