@@ -165,8 +165,11 @@ class WebSocketConnection(Connection):
             self._flush()
             while protocol.handshake_exc is None and protocol.state is State.CONNECTING:
                 self._receive(None if self._limit is None else began + self._limit - time.monotonic())
+        except socket.timeout as error:
+            reason = timed_out("no answer to the handshake", self._limit_name, self._limit, error)
+            raise ConnectionFailed(reason, url=self._url, parameter=self._limit_name) from error
         except OSError as error:
-            raise self._no_answer("no answer to the handshake", error, self._limit, self._limit_name) from error
+            raise failure_of(error, url=self._url, proxy=None, timeouts=Timeouts(None, None, None)) from error
         if isinstance(protocol.handshake_exc, InvalidStatus):
             raise self._rejection(protocol.handshake_exc.response)
         if protocol.handshake_exc is not None:
@@ -182,19 +185,18 @@ class WebSocketConnection(Connection):
         """Wait until the server has said anything at all; it is asked to by a ping."""
         deadline = time.monotonic() + limit
         self._protocol.send_ping(b"")
+        ended = ConnectionFailed("the handshake succeeded, but the connection ended before any frame", url=self._url)
         try:
             self._flush()
             while not self._frames and self._protocol.state is State.OPEN:
                 self._receive(deadline - time.monotonic())
+        except socket.timeout as error:
+            reason = timed_out("the handshake succeeded, but no frame came", "try_for", limit, error)
+            raise ConnectionFailed(reason, url=self._url, parameter="try_for") from error
         except OSError as error:
-            raise self._no_answer("the handshake succeeded, but no frame came", error, limit, "try_for") from error
+            raise ended from error
         if not self._frames:
-            raise ConnectionFailed("the handshake succeeded, but the connection ended before any frame", url=self._url)
-
-    def _no_answer(self, what: str, error: OSError, limit: Optional[float], limit_name: str) -> EventSourceError:
-        if isinstance(error, socket.timeout):
-            return ConnectionFailed(timed_out(what, limit_name, limit, error), url=self._url, parameter=limit_name)
-        return failure_of(error, url=self._url, proxy=None, timeouts=Timeouts(None, None, None))
+            raise ended
 
     def _rejection(self, response: Response) -> ResponseRejected:
         headers = _headers_of(response)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import struct
 import threading
@@ -11,6 +12,7 @@ import pytest
 import requests
 
 from sse_client import (
+    Connection,
     ConnectionFailed,
     EventSource,
     Listener,
@@ -292,8 +294,11 @@ def test_a_proxy_that_is_away(server: EventStreamServer) -> None:
     assert server.requests == []
 
 
-def test_an_interrupt_is_not_blocking(server: EventStreamServer, choices: Choices) -> None:
+def test_an_interrupt_is_not_blocking(
+    server: EventStreamServer, choices: Choices, caplog: pytest.LogCaptureFixture
+) -> None:
     """reconnect() in the middle of a trial begins another attempt, with the WebSocket, and asks for nothing else."""
+    caplog.set_level(logging.INFO)
     arrived = threading.Semaphore(0)
 
     def serve(connected: socket.socket) -> None:
@@ -311,6 +316,24 @@ def test_an_interrupt_is_not_blocking(server: EventStreamServer, choices: Choice
             assert follower.close_and_time() < 0.1
         assert_nothing_raised(follower)
     assert (server.requests, choices.made, follower.seen("OpenEvent")) == ([], [], [])
+    assert "no WebSocket" not in caplog.text
+
+
+def test_an_interrupt_between_the_ways() -> None:
+    """close() after the trial and before the second way has begun keeps that from asking for anything."""
+
+    class Closing(ScriptedConnector):
+        def connection(self) -> Connection:
+            source.close()
+            return super().connection()
+
+    scripted = Closing()
+    scripted.silence()
+    with RawServer(answered(404)) as proxy:
+        source = EventSource(first_available(websocket(proxy), scripted))
+        with Follower(source) as follower:
+            follower.join()
+        assert_nothing_raised(follower)
 
 
 # Both blocked
