@@ -14,6 +14,7 @@ from typing import Optional
 from sse_client.errors import EventSourceError, ResponseRejected
 
 from .demo import run_demo
+from .doctor.run import Doctor, examine
 from .endings import Terminated, terminated_like_interrupted
 from .follow import Following
 from .options import is_recording, make_parser, parse
@@ -49,6 +50,8 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         with terminated_like_interrupted(), _logging_to(err, verbose=options.verbose), _warning_of(options, err):
             if options.demo:
                 return run_demo(options.seconds or _DEMO_SECONDS, out)
+            if options.doctor:
+                return _doctor(parser, options, out)
             with _following(parser, options, out, err) as following:
                 return following.run()
     except KeyboardInterrupt as interrupt:
@@ -70,6 +73,14 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         out.silence()
         err.line(err.paint(f"sse-client: {error.strerror or error}", "red"))
         return GAVE_UP
+
+
+def _doctor(parser: Parser, options: argparse.Namespace, out: Terminal) -> int:
+    try:
+        doctor = Doctor(options)
+    except (ImportError, ValueError) as error:
+        parser.error(str(error))
+    return examine(doctor, options, out)
 
 
 @contextmanager

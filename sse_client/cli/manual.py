@@ -4,6 +4,7 @@ from __future__ import annotations
 
 MANUAL = """\
 usage: sse-client [options] URL | FILE | -
+       sse-client --doctor [options] URL
        sse-client --demo [--seconds S]
 
 Follow an event stream (Server-Sent Events): events go to stdout the moment they
@@ -57,12 +58,14 @@ how long it lives:
   --retry S                wait S seconds, not 3, before the next connection
 
 also:
+  --doctor                 say what stands between here and a good stream: takes
+                           what is asked above, --max-time (30 s) and --json
   --demo                   follow a small server of this package's own
   --help, --version
 
-exit codes: 0 the end that was asked for, or the stream's own; 1 gave up;
-2 wrong usage; 22 refused by the server; 124 --max-time was up; 130 Ctrl-C;
-143 SIGTERM
+exit codes: 0 the end that was asked for, or the stream's own; 1 gave up
+(doctor: something to warn of); 2 wrong usage (doctor: nothing was reached);
+22 refused by the server; 124 --max-time was up; 130 Ctrl-C; 143 SIGTERM
 
 examples:
   sse-client https://example.com/builds
@@ -73,4 +76,5 @@ examples:
       --field choices.0.delta.content https://example.com/v1/chat/completions
   sse-client -o raw https://example.com/builds | tee dump.sse
   curl -sN https://example.com/builds | sse-client -
+  sse-client --doctor https://example.com/builds
 """

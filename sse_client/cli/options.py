@@ -27,6 +27,7 @@ _ASKING = {
 }
 _LIFE = {"position", "last_event_id", "reconnect", "retries", "retry"}
 _DEMO = _EVERYWHERE - {"url"} | {"demo", "seconds"}
+_DOCTOR = _EVERYWHERE | _ASKING | {"doctor", "output", "max_time"}
 
 
 def make_parser() -> Parser:
@@ -69,6 +70,7 @@ def make_parser() -> Parser:
     parser.add_argument("--retries", type=whole_number(0))
     parser.add_argument("--retry", type=seconds)
 
+    parser.add_argument("--doctor", action="store_true")
     parser.add_argument("--demo", action="store_true")
     parser.add_argument("--seconds", type=seconds)
     parser.add_argument("--version", action="version", version=f"sse-client {__version__}")
@@ -89,7 +91,9 @@ def parse(parser: Parser, argv: Optional[Sequence[str]]) -> argparse.Namespace:
     if options.url is None:
         parser.error("a URL is required (or --demo)")
     _refuse(parser, given & {"seconds"}, "--seconds is for --demo")
-    if is_recording(options):
+    if options.doctor:
+        _check_doctor(parser, options, given)
+    elif is_recording(options):
         _refuse(parser, given & (_ASKING | _LIFE), "what is asked, and how long it lives, is for URLs only")
     if not is_recording(options) and not options.url.lower().startswith(("http://", "https://")):
         parser.error("a URL starts with http:// or https://")
@@ -104,6 +108,18 @@ def parse(parser: Parser, argv: Optional[Sequence[str]]) -> argparse.Namespace:
 def is_recording(options: argparse.Namespace) -> bool:
     """Whether the stream comes from stdin or a file, and not from a URL."""
     return not _SCHEME.match(options.url)
+
+
+def _check_doctor(parser: Parser, options: argparse.Namespace, given: set[str]) -> None:
+    _refuse(
+        parser,
+        given - _DOCTOR,
+        "--doctor goes with what is asked (-H, -u, -d, -x, ...), --max-time, --json, --no-color and --verbose only",
+    )
+    if options.output not in (None, "json"):
+        parser.error("--doctor reports in words, or with --json")
+    if is_recording(options):
+        parser.error("--doctor needs a URL, which starts with http:// or https://")
 
 
 def _check_request(parser: Parser, options: argparse.Namespace) -> None:

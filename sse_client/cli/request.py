@@ -31,7 +31,12 @@ _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # a "token" (RFC 9110, secti
 
 
 def make_stream(options: argparse.Namespace, environ: Mapping[str, str] = os.environ) -> Connector:
-    """Return the connector for the URL that was given, asked for as the options say.
+    """Return the connector for the URL that was given, asked for as the options say; raises as `stream_settings`."""
+    return EventSource(options.url, **stream_settings(options, environ)).connector
+
+
+def stream_settings(options: argparse.Namespace, environ: Mapping[str, str] = os.environ) -> dict[str, Any]:
+    """Return what to make an `EventSource` with, beside the URL. Reads stdin, and asks for a password, if it is to.
 
     Raises:
         ValueError: An option is wrong; the message names it.
@@ -41,18 +46,16 @@ def make_stream(options: argparse.Namespace, environ: Mapping[str, str] = os.env
     headers = _joined(_authorized(_given_headers(options), options, environ))
     if content_type and "content-type" not in {name.lower() for name in headers}:
         headers["Content-Type"] = content_type
-    method = options.method or ("GET" if body is None else "POST")
-    return EventSource(
-        options.url,
-        headers=headers,
-        method=method,
-        body=body,
-        connect_timeout=options.connect_timeout,
-        response_timeout=options.idle_timeout,  # a head that is held back is a quiet stream
-        idle_timeout=options.idle_timeout,
-        proxy=options.proxy,
-        ssl_context=ssl_context(options),
-    ).connector
+    return {
+        "headers": headers,
+        "method": options.method or ("GET" if body is None else "POST"),
+        "body": body,
+        "connect_timeout": options.connect_timeout,
+        "response_timeout": options.idle_timeout,  # a head that is held back is a quiet stream
+        "idle_timeout": options.idle_timeout,
+        "proxy": options.proxy,
+        "ssl_context": ssl_context(options),
+    }
 
 
 def make_policy(options: argparse.Namespace, *, is_repeatable: bool) -> Optional[ReconnectPolicy]:

@@ -122,7 +122,7 @@ defaults
     retries 0
     timeout connect 1s
     timeout client 10s
-    timeout server 300ms
+    timeout server {silence}
 frontend here
     bind 127.0.0.1:{port}
     default_backend there
@@ -132,12 +132,12 @@ backend there
 
 
 @contextmanager
-def haproxy(target: int) -> Iterator[Program]:
-    """Run haproxy with a ``timeout server`` of 0.3 s before this port."""
+def haproxy(target: int, silence: str = "300ms") -> Iterator[Program]:
+    """Run haproxy with this ``timeout server`` before this port."""
     path = needs("haproxy", "haproxy")
     with folder() as here:
         port = free_port()
-        (here / "haproxy.cfg").write_text(HAPROXY.format(port=port, target=target))
+        (here / "haproxy.cfg").write_text(HAPROXY.format(port=port, target=target, silence=silence))
         with running([path, "-db", "-f", str(here / "haproxy.cfg")], port, here / "log") as program:
             yield program
 

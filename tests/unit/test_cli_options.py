@@ -100,9 +100,14 @@ URL = "http://a.test/"
         (["--demo", "--json"], "--demo goes with"),
         (["--demo", "-H", "A: b"], "--demo goes with"),
         (["--demo", "--no-reconnect"], "--demo goes with"),
+        (["--demo", "--doctor"], "--demo goes with"),
         (["--demo", "--seconds", "0"], "argument --seconds: expected seconds above 0"),
         (["--demo", "--seconds", "inf"], "argument --seconds: expected seconds above 0"),
         (["--demo", "--seconds", "soon"], "argument --seconds: expected seconds above 0"),
+        (["--doctor"], "a URL is required"),
+        (["--doctor", "-"], "--doctor needs a URL"),
+        (["--doctor", URL, "-e", "x"], "--doctor goes with what is asked"),
+        (["--doctor", URL, "-o", "raw"], "--doctor reports in words, or with --json"),
     ],
 )
 def test_wrong_usage_is_named(capsys: pytest.CaptureFixture[str], arguments: list[str], expected: str) -> None:
@@ -121,7 +126,7 @@ VALUED = (
 )
 FLAGS = (
     *("--comments", "--json", "--timestamps", "--no-color", "-q", "--quiet", "-v", "--verbose", "--summary", "-k"),
-    *("--insecure", "--no-reconnect", "--demo"),
+    *("--insecure", "--no-reconnect", "--doctor", "--demo"),
 )
 
 
@@ -188,7 +193,7 @@ def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
     lines = help_text.splitlines()
     assert max(map(len, lines)) <= 80
     assert len(lines) <= 76
-    assert lines[lines.index("examples:") + 1 :][-1] == "  curl -sN https://example.com/builds | sse-client -"
+    assert lines[lines.index("examples:") + 1 :][-1] == "  sse-client --doctor https://example.com/builds"
 
 
 def test_each_example_of_the_help_is_right() -> None:
