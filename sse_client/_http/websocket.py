@@ -101,16 +101,22 @@ class WebSocketConnection(Connection):
     # Opening ----------------------------------------------------------------------------
 
     def open(self, last_event_id: str) -> ResponseHead:
-        """See `Connection.open`. Also raises whatever the user's ``url`` and ``headers`` functions raise."""
+        """See `Connection.open`. Also raises what the user's ``url`` and ``headers`` functions raise, `OSError` aside."""
         self._last_event_id = last_event_id
-        options = self._settings.options
         try:
-            return self._open(options.request(""))
+            return self._open(self._request())
         except ResponseRejected as rejection:
-            if rejection.status != _UNAUTHORIZED or not options.is_renewable:
+            if rejection.status != _UNAUTHORIZED or not self._settings.options.is_renewable:
                 raise
         self._discard()
-        return self._open(options.request(""))
+        return self._open(self._request())
+
+    def _request(self) -> Request:
+        try:
+            return self._settings.options.request("")
+        except OSError as error:  # the server that the user's function asks, for a token perhaps, is down
+            reason = f"the function for the URL or the headers failed: {type(error).__name__}"
+            raise ConnectionFailed(reason, url=self._url) from error
 
     def _open(self, request: Request) -> ResponseHead:
         self._url = as_websocket(str(request.url))

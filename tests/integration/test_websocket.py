@@ -6,6 +6,8 @@ import logging
 import socket
 import ssl
 import struct
+import subprocess
+import sys
 import threading
 import traceback
 from collections.abc import Iterator
@@ -13,6 +15,7 @@ from contextlib import contextmanager
 from typing import Any, Callable, Optional
 
 import pytest
+import requests
 import trustme
 from websockets.sync.server import ServerConnection
 
@@ -29,7 +32,7 @@ from sse_client import (
     ResponseRejected,
     StreamEnded,
 )
-from sse_client.fallback import WebSocketConnector
+from sse_client.fallback import WebSocketConnector, first_available
 
 from .proxy_server import HTTPProxy, SOCKS5Proxy
 from .raw_server import FullBacklog, RawServer, read_head
@@ -372,6 +375,29 @@ def test_a_second_chance_after_401() -> None:
     assert list(tokens) == []
 
 
+def test_the_server_of_the_tokens_is_down() -> None:
+    """An OSError in the url or headers function is a failed attempt, and not one of a blocked WebSocket."""
+    outcomes: Iterator[Any] = iter(
+        [ConnectionError("down: s3cret"), requests.ConnectionError("down"), {"X-Token": "1"}]
+    )
+
+    def token() -> Any:
+        outcome = next(outcomes)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    with WebSocketServer(sends("a")) as server:
+        ways = first_available(WebSocketConnector(server.url, headers=token), "http://127.0.0.1:1/")
+        with Follower(EventSource(ways, reconnect=AT_ONCE)) as follower:
+            follower.wait_for("MessageEvent")
+        assert_nothing_raised(follower)
+    errors = [item.error for item in follower.seen("ErrorEvent")]
+    assert [type(error) for error in errors] == [ConnectionFailed, ConnectionFailed]
+    assert {error.reason for error in errors} == {"the function for the URL or the headers failed: ConnectionError"}
+    assert isinstance(errors[1].__cause__, requests.ConnectionError)
+
+
 def answers(data: bytes) -> Callable[[socket.socket], None]:
     def serve(connected: socket.socket) -> None:
         read_head(connected)
@@ -674,3 +700,13 @@ def test_a_wrong_url_out_of_a_function() -> None:
     """What a function returns is checked as well, at the attempt."""
     assert isinstance(failure_of(once(lambda: "https://a.test/")), ValueError)
     assert isinstance(failure_of(once("ws://127.0.0.1:1/", headers=lambda: {"Upgrade": "x"})), ValueError)
+
+
+@pytest.mark.parametrize("missing", ["websockets", "sse_client._http.handshake"])
+def test_a_missing_package(missing: str) -> None:
+    """Without websockets the import says which package is missing; the lack of another is not taken for that."""
+    code = f"import sys; sys.modules[{missing!r}] = None; import sse_client.fallback"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    message = "ImportError: WebSocketConnector needs one package more: pip install 'websockets>=15'"
+    assert (message in result.stderr) is (missing == "websockets")
+    assert result.returncode == 1
