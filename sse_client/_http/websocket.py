@@ -101,7 +101,7 @@ class WebSocketConnection(Connection):
     # Opening ----------------------------------------------------------------------------
 
     def open(self, last_event_id: str) -> ResponseHead:
-        """See `Connection.open`. Also raises what the user's ``url`` and ``headers`` functions raise, `OSError` aside."""
+        """See `Connection.open`. Also raises what the user's functions raise, an `OSError` aside."""
         self._last_event_id = last_event_id
         try:
             return self._open(self._request())
