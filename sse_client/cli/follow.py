@@ -20,6 +20,7 @@ from sse_client.source import EventSource
 from .endings import Terminated, TimeLimits, interrupt_main_thread
 from .meter import Meter
 from .options import is_recording
+from .request import open_position
 from .terminal import Terminal, stopped_at_hang_up
 from .views import View, make_view
 
@@ -61,8 +62,10 @@ class Following:
                 format_name, out, path=options.field, timed=options.timestamps, arrived=lambda: self._meter.arrived
             )
         self._shows_comments = options.comments or format_name == "pretty"
-        self._position = None if options.position is None else PositionFile(options.position)
-        self._stored = options.last_event_id if self._position is None else self._position.read()
+        self._position: Optional[PositionFile] = None
+        self._stored = options.last_event_id
+        if options.position is not None:
+            self._position, self._stored = open_position(options.position)
         self._source = EventSource(self._meter, reconnect=policy, last_event_id=self._stored)
         self._limits = TimeLimits(
             self._source.close, interrupt_main_thread, total=options.max_time, idle=options.idle_exit

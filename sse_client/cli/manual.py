@@ -56,6 +56,7 @@ how long it lives:
                            that may not be repeated does (all but GET and HEAD)
   --retries N              give up after N failed attempts in a row
   --retry S                wait S seconds, not 3, before the next connection
+  --patient                outlive what looks final, too: 403, 404, HTML, ...
 
 also:
   --doctor                 say what stands between here and a good stream: takes

@@ -25,7 +25,7 @@ _ASKING = {
     *("headers", "user", "method", "data", "json_data", "proxy", "cacert", "cert", "key", "insecure"),
     *("connect_timeout", "idle_timeout", "last_event_id"),
 }
-_LIFE = {"position", "last_event_id", "reconnect", "retries", "retry"}
+_LIFE = {"position", "last_event_id", "reconnect", "retries", "retry", "patient"}
 _DEMO = _EVERYWHERE - {"url"} | {"demo", "seconds"}
 _DOCTOR = _EVERYWHERE | _ASKING | {"doctor", "output", "max_time"}
 
@@ -69,6 +69,7 @@ def make_parser() -> Parser:
     parser.add_argument("--no-reconnect", dest="reconnect", action="store_false")
     parser.add_argument("--retries", type=whole_number(0))
     parser.add_argument("--retry", type=seconds)
+    parser.add_argument("--patient", action="store_true")
 
     parser.add_argument("--doctor", action="store_true")
     parser.add_argument("--demo", action="store_true")
@@ -135,7 +136,7 @@ def _check_request(parser: Parser, options: argparse.Namespace) -> None:
 
 def _check_life(parser: Parser, options: argparse.Namespace, given: set[str]) -> None:
     if not options.reconnect:
-        _refuse(parser, given & {"retries", "retry"}, "--no-reconnect leaves nothing to retry")
+        _refuse(parser, given & {"retries", "retry", "patient"}, "--no-reconnect leaves nothing to retry")
     if options.position is not None and options.last_event_id:
         parser.error("-c/--continue and --last-event-id contradict each other: both say where to begin")
 

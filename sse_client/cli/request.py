@@ -21,6 +21,7 @@ from typing import Any, Optional
 from urllib.parse import urlsplit
 
 from sse_client.connector import Connector
+from sse_client.position import PositionFile
 from sse_client.reconnect import ReconnectPolicy
 from sse_client.source import EventSource
 
@@ -66,9 +67,24 @@ def make_policy(options: argparse.Namespace, *, is_repeatable: bool) -> Optional
     if options.retry is not None:
         settings["reconnection_time"] = options.retry
     # Whoever says how to reconnect says that the request may be repeated.
-    if not options.reconnect or not (is_repeatable or settings):
+    if not options.reconnect or not (is_repeatable or settings or options.patient):
         return None
-    return ReconnectPolicy(**settings)
+    return ReconnectPolicy.patient(**settings) if options.patient else ReconnectPolicy(**settings)
+
+
+def open_position(path: str) -> tuple[PositionFile, str]:
+    """Return the file of ``-c``, and the position that it holds.
+
+    Raises:
+        ValueError: It cannot be used.
+    """
+    try:
+        file = PositionFile(path)
+        return file, file.read()
+    except OSError as error:
+        raise _wrong("-c/--continue", f"{_name_of(path)}: {error.strerror or error}") from None
+    except ValueError:  # its text has the path, as the system resolves it
+        raise _wrong("-c/--continue", f"{_name_of(path)} does not hold a last event ID") from None
 
 
 def ssl_context(options: argparse.Namespace) -> Optional[ssl.SSLContext]:

@@ -382,6 +382,17 @@ def test_retries_are_counted(server: EventStreamServer) -> None:
     assert run("--retries", "0", server.url)[0] == 1
 
 
+def test_patience_outlives_a_page(server: EventStreamServer) -> None:
+    """With --patient a maintenance page, a 404 and a 403 are tried again; a 204 ends it still."""
+    server.respond(200, b"<html>", headers={"Content-Type": "text/html"})
+    server.respond(404)
+    server.respond(403)
+    server.stream(event("1"))
+    code, out, err = run("--patient", "--retry", "0.01", server.url)
+    assert (code, out) == (0, "1\n")
+    assert err.count("not connected: ") == 3
+
+
 def test_what_may_not_be_repeated_is_if_it_is_said_how(server: EventStreamServer) -> None:
     """A POST is sent once; with --retries it is sent again."""
     server.respond(503)

@@ -69,10 +69,11 @@ URL = "http://a.test/"
         ([URL, "--connect-timeout", "-1"], "argument --connect-timeout: expected seconds above 0"),
         ([URL, "--idle-timeout", "1e300"], "argument --idle-timeout: expected seconds above 0, up to 2.592e+06"),
         ([URL, "--last-event-id", "a\nb"], "argument --last-event-id: expected text"),
-        ([URL, "-c", "/"], "Is a directory"),
+        ([URL, "-c", "/"], "argument -c/--continue: '/': what cannot hold a position"),
         ([URL, "-c", "x", "--last-event-id", "5"], "-c/--continue and --last-event-id contradict each other"),
         ([URL, "--no-reconnect", "--retries", "3"], "--no-reconnect leaves nothing to retry"),
         ([URL, "--no-reconnect", "--retry", "3"], "--no-reconnect leaves nothing to retry"),
+        ([URL, "--no-reconnect", "--patient"], "--no-reconnect leaves nothing to retry"),
         ([URL, "--retries", "-1"], "argument --retries: expected a whole number from 0 on"),
         ([URL, "--retry", "0"], "argument --retry: expected seconds above 0"),
         ([URL, "--limit", "0"], "argument --limit: expected a whole number from 1 on"),
@@ -126,7 +127,7 @@ VALUED = (
 )
 FLAGS = (
     *("--comments", "--json", "--timestamps", "--no-color", "-q", "--quiet", "-v", "--verbose", "--summary", "-k"),
-    *("--insecure", "--no-reconnect", "--doctor", "--demo"),
+    *("--insecure", "--no-reconnect", "--patient", "--doctor", "--demo"),
 )
 
 
@@ -173,6 +174,7 @@ def test_no_usage_error_shows_what_was_given(capsys: pytest.CaptureFixture[str],
         ["-d", "@http://me:s3cret@a.test/"],
         ["--json-data", "s3cret"],
         ["--last-event-id", "s3cret\0"],
+        ["-c", "http://me:s3cret@a.test/position"],
     ],
 )
 def test_what_is_refused_is_not_shown(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:

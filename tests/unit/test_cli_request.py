@@ -69,6 +69,8 @@ def test_how_a_connection_is_made_again() -> None:
     assert policy("--no-reconnect") is None
     assert policy(is_repeatable=False) is None
     assert policy("--retries", "0", is_repeatable=False) == ReconnectPolicy(max_attempts=1)
+    assert policy("--patient") == policy("--patient", is_repeatable=False) == ReconnectPolicy.patient()
+    assert policy("--patient", "--retries", "2") == ReconnectPolicy.patient(max_attempts=3)
     assert policy("--retries", "3", "--retry", "0.5") == ReconnectPolicy(max_attempts=4, reconnection_time=0.5)
 
 
