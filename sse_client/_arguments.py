@@ -53,6 +53,10 @@ def refuse_arguments(instead: Mapping[str, str]) -> Callable[[_Function], _Funct
     return decorate
 
 
+AS_IDLE_TIMEOUT: Any = NotGiven("<idle_timeout>")
+"""The default of ``response_timeout``: the same limit as for the body."""
+
+
 def check_last_event_id(value: str) -> str:
     """Return a last event ID that can be sent as a header: no CR, LF or NUL."""
     if not isinstance(value, str):

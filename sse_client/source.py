@@ -19,10 +19,10 @@ from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Callable, Optional, Union
 
-from ._arguments import NotGiven, check_last_event_id, check_size, check_timeout, refuse_arguments
+from ._arguments import AS_IDLE_TIMEOUT, NotGiven, check_last_event_id, check_size, refuse_arguments
 from ._control import Ask, Control
 from ._http.message import NO_JSON, HeadersOrFunction, RequestOptions, UrlOrFunction
-from ._http.transport import PoolManager, make_connector
+from ._http.transport import PoolManager, make_connector, make_timeouts
 from ._http.verdict import EVENT_STREAM
 from .connector import Connection, Connector
 from .errors import ConnectionLost, EventSourceError, EventTooLarge, StreamEnded, chain_of
@@ -103,9 +103,11 @@ class EventSource:
         connect_timeout: Seconds to wait for a connection; None for no limit. The operating
             system's look-up of the host name knows no limit and cannot be cut short.
         response_timeout: Seconds to wait, after the request, for each piece of the
-            response's head; None for no limit.
-        idle_timeout: Seconds without a single byte (comments count) after which the
-            connection is taken for dead and made again; None for no limit.
+            response's head; None for no limit. By default as long as ``idle_timeout``: many
+            servers send the head with the first event only.
+        idle_timeout: Seconds without a single byte (comments count), before the head or
+            after it, after which the connection is taken for dead and made again; None for
+            no limit.
         max_event_size: The most that one event may hold, in bytes; see
             `EventStreamParser`.
         proxy: The URL of a proxy for all requests, ``http``, ``https``, ``socks4``, ``socks5``
@@ -139,7 +141,7 @@ class EventSource:
         last_event_id: str = "",
         reconnect: Optional[ReconnectPolicy] = _BY_METHOD,
         connect_timeout: Optional[float] = 10.0,
-        response_timeout: Optional[float] = 60.0,
+        response_timeout: Optional[float] = AS_IDLE_TIMEOUT,
         idle_timeout: Optional[float] = 300.0,
         max_event_size: int = DEFAULT_MAX_EVENT_SIZE,
         proxy: Optional[str] = None,
@@ -156,17 +158,20 @@ class EventSource:
             "trusted_origins": trusted_origins,
             "https_only": https_only,
         }
+        given_timeouts: dict[str, Any] = {
+            "connect_timeout": connect_timeout,
+            "response_timeout": response_timeout,
+            "idle_timeout": idle_timeout,
+        }
+        timeouts = make_timeouts(**given_timeouts)
         transport_settings: dict[str, Any] = {
-            "connect_timeout": check_timeout("connect_timeout", connect_timeout),
-            "response_timeout": check_timeout("response_timeout", response_timeout),
-            "idle_timeout": check_timeout("idle_timeout", idle_timeout),
             "proxy": proxy,
             "trust_env": trust_env,
             "ssl_context": ssl_context,
             "pool": pool,
         }
         if isinstance(url, Connector):
-            _refuse_settings({**request_settings, **transport_settings})
+            _refuse_settings({**request_settings, **given_timeouts, **transport_settings})
         if reconnect not in (_BY_METHOD, None) and not isinstance(reconnect, ReconnectPolicy):
             raise TypeError(f"reconnect must be a ReconnectPolicy or None, not {type(reconnect).__name__}")
 
@@ -174,7 +179,7 @@ class EventSource:
         if isinstance(url, Connector):
             self._connector = url
         else:
-            self._connector = make_connector(RequestOptions(url, **request_settings), **transport_settings)
+            self._connector = make_connector(RequestOptions(url, **request_settings), timeouts, **transport_settings)
         self._policy: Optional[ReconnectPolicy] = reconnect
         if reconnect is _BY_METHOD:
             self._policy = ReconnectPolicy() if self._connector.is_repeatable else None

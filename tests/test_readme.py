@@ -154,7 +154,8 @@ def test_the_steps_and_the_server_are_all_there() -> None:
 def test_the_time_outs_are_those_of_the_event_source() -> None:
     """The table of time-outs has the defaults that the code has."""
     table = dict(re.findall(r"^\| `(\w+_timeout)` \| (\d+) s", README, re.MULTILINE))
-    defaults = {k: v for k, v in (EventSource.__init__.__kwdefaults__ or {}).items() if k.endswith("_timeout")}
+    defaults = {k: v for k, v in (EventSource.__init__.__kwdefaults__ or {}).items() if k in table}
+    assert set(table) == {"connect_timeout", "idle_timeout"}
     assert {name: float(seconds) for name, seconds in table.items()} == defaults
 
 

@@ -1,127 +1,167 @@
-"""One attempt over HTTP, whatever library carries it: ask, follow redirects, check the answer.
+"""One attempt over HTTP, whatever library carries it: ask, follow redirects, check the answer, read.
 
-What is the same for every HTTP library stands here once; a subclass sends one request and
-reads one body.
+`HttpConnection` has the rules. A `Transport` sends one request, and gives a `Response`, which
+reads one body; urllib3 (`transport`) and requests (`sse_client.requests_bridge`) are the two
+that there are.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Collection
 from http import HTTPStatus
+from typing import Optional, final
 
 from sse_client.connector import Connection, ResponseHead
-from sse_client.errors import ConnectionLost, ResponseRejected
+from sse_client.errors import ConnectionFailed, ResponseRejected
 
+from .failures import USERS_ERRORS, words
 from .headers import Headers
 from .message import RedirectRefused, Request, RequestOptions
 from .verdict import MAX_REDIRECTS, MAX_REJECTED_BODY, is_redirect, retry_after
 
 _log = logging.getLogger("sse_client")
 
-_REJECTED_BODY_TIME = 5.0
+REJECTED_BODY_TIME = 5.0  # seconds for the body of a rejection: it explains, and is not worth hanging for
 
 
-class Answer:
-    """The head of one response, as it came; header names in lower case."""
+class Response(ABC):
+    """One response whose head has arrived. All of it is for the reading thread.
 
-    def __init__(self, status: int, headers: Headers) -> None:
-        self.status = status
-        self.headers = headers
-
-
-class Exchange(Connection):
-    """A `Connection` that speaks HTTP.
-
-    Args:
-        options: What to ask for.
+    Attributes:
+        status: The status code.
+        headers: The headers.
+        detour: What to add to a reason: which proxy stood in between, if one did.
     """
 
-    def __init__(self, options: RequestOptions) -> None:
-        self._options = options
-        self._url = ""
-        """Where the last request went, in the form for showing; for errors."""
-        self._codings: Collection[str] = ()
-        """The content codings that the body can be freed from."""
-
-    @abstractmethod
-    def _send(self, request: Request) -> Answer:
-        """Send one request and wait for the head of its response. Redirects are not followed.
-
-        Raises:
-            ConnectionFailed: No response arrived.
-        """
+    status: int
+    headers: Headers
+    detour: str = ""
 
     @abstractmethod
     def read(self) -> bytes:
-        """See `Connection.read`: the bytes of the body."""
+        """See `Connection.read`; bytes only."""
 
     @abstractmethod
-    def _discard(self) -> None:
-        """Give the last response back unread; another request follows."""
-
-    def _detour(self) -> str:
-        """Return what to add to the reason of a failure: what stood between here and the address, if anything did."""
-        return ""
+    def beginning(self, size: int, seconds: float) -> bytes:
+        """Return as much of the body as comes within ``seconds``, ``size`` bytes at most. Never raises an `OSError`."""
 
     @abstractmethod
-    def _limit_waiting(self, seconds: float) -> None:
-        """Let no single wait of `read` take longer than this from now on."""
+    def discard(self) -> None:
+        """Give the response back, read or not. May be called again."""
+
+
+class Transport(ABC):
+    """What sends the requests of one attempt.
+
+    Attributes:
+        codings: The content codings that it can undo.
+    """
+
+    codings: Collection[str]
+
+    @abstractmethod
+    def send(self, request: Request) -> Response:
+        """Send one request and wait for the head of its response. Redirects are not followed. Blocks.
+
+        Args:
+            request: What to send. With one that is not trusted, no client certificate, login or
+                cookie of the application's goes along.
+
+        Raises:
+            EventSourceError: No response arrived.
+            Exception: Something of the application's is not usable, and another attempt will not help.
+        """
+
+    @abstractmethod
+    def interrupt(self) -> None:
+        """See `Connection.interrupt`."""
+
+    @abstractmethod
+    def release(self) -> None:
+        """Give back all that the transport holds, once its last response has been discarded."""
+
+
+@final
+class HttpConnection(Connection):
+    """A `Connection` that speaks HTTP. See `Connection` for what each method promises.
+
+    Args:
+        options: What to ask for.
+        transport: What carries it.
+    """
+
+    def __init__(self, options: RequestOptions, transport: Transport) -> None:
+        # Settings, never changed.
+        self._options = options
+        self._transport = transport
+        # Of the request under way; for the reading thread only.
+        self._url = ""
+        """Where the last request went, in the form for showing; for errors."""
+        self._response: Optional[Response] = None
 
     def open(self, last_event_id: str) -> ResponseHead:
         """See `Connection.open`. Also raises whatever the user's ``url`` and ``headers`` functions raise."""
-        request, answer = self._follow(self._options.request(last_event_id))
-        if answer.status == HTTPStatus.UNAUTHORIZED and self._options.is_renewable:
+        request, response = self._follow_redirects(self._request(last_event_id))
+        if response.status == HTTPStatus.UNAUTHORIZED and self._options.is_renewable:
             self._discard()
-            request, answer = self._follow(self._options.request(last_event_id))
-        reason = request.rejection_reason(answer.status, answer.headers, codings=self._codings)
+            request, response = self._follow_redirects(self._request(last_event_id))
+        reason = request.rejection_reason(response.status, response.headers, codings=self._transport.codings)
         if reason is not None:
-            raise self._rejection(reason, answer, self._rejected_body())
-        return ResponseHead(self._url, request.url.origin, answer.status, answer.headers)
+            raise self._rejection(reason, response, response.beginning(MAX_REJECTED_BODY, REJECTED_BODY_TIME))
+        # The loop reads from the response itself: one call less for each event.
+        self.read = response.read  # type: ignore[method-assign]
+        return ResponseHead(self._url, request.url.origin, response.status, response.headers)
 
-    def _follow(self, request: Request) -> tuple[Request, Answer]:
-        redirects = 0
-        while True:
+    def read(self) -> bytes:
+        """See `Connection.read`."""
+        raise AssertionError("a connection is read after it has been opened")
+
+    def interrupt(self) -> None:
+        """See `Connection.interrupt`."""
+        self._transport.interrupt()
+
+    def release(self) -> None:
+        """See `Connection.release`."""
+        self._discard()
+        self._transport.release()
+
+    def _request(self, last_event_id: str) -> Request:
+        try:
+            return self._options.request(last_event_id)
+        except USERS_ERRORS as error:
+            reason = f"the function for the URL or the headers failed: {type(error).__name__}: {words(error)}"
+            raise ConnectionFailed(reason, url="") from error
+
+    def _follow_redirects(self, request: Request) -> tuple[Request, Response]:
+        for redirects in range(MAX_REDIRECTS + 1):
             self._url = str(request.url)
             _log.info("connecting to %s", self._url)
-            answer = self._send(request)
-            if not is_redirect(answer.status):
-                return request, answer
+            self._response = response = self._transport.send(request)
+            if not is_redirect(response.status):
+                return request, response
             if redirects == MAX_REDIRECTS:
-                raise self._rejection(f"more than {MAX_REDIRECTS} redirects in a row", answer)
-            redirects += 1
+                break
             try:
-                request = request.redirected(answer.status, answer.headers.get("location"))
+                request = request.redirected(response.status, response.headers.get("location"))
             except RedirectRefused as refusal:
-                raise self._rejection(f"{refusal} (status {answer.status})", answer) from None
+                raise self._rejection(f"{refusal} (status {response.status})", response) from None
             self._discard()
+        raise self._rejection(f"more than {MAX_REDIRECTS} redirects in a row", response)
 
-    def _rejection(self, reason: str, answer: Answer, body: bytes = b"") -> ResponseRejected:
+    def _rejection(self, reason: str, response: Response, body: bytes = b"") -> ResponseRejected:
         return ResponseRejected(
-            reason + self._detour(),
+            reason + response.detour,
             url=self._url,
-            status=answer.status,
-            headers=answer.headers,
+            status=response.status,
+            headers=response.headers,
             body=body,
-            retry_after=retry_after(answer.headers, now=time.time()),
+            retry_after=retry_after(response.headers, now=time.time()),
         )
 
-    def _rejected_body(self) -> bytes:
-        # As much as comes soon: it explains the rejection, and is not worth hanging for.
-        body = b""
-        deadline = time.monotonic() + _REJECTED_BODY_TIME
-        try:
-            while len(body) < MAX_REJECTED_BODY:
-                remaining = deadline - time.monotonic()
-                if remaining <= 0:
-                    break
-                self._limit_waiting(remaining)
-                piece = self.read()
-                if not piece:
-                    break
-                body += piece
-        except ConnectionLost:
-            pass
-        return body[:MAX_REJECTED_BODY]
+    def _discard(self) -> None:
+        response, self._response = self._response, None
+        if response is not None:
+            response.discard()

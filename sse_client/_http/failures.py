@@ -1,7 +1,10 @@
-"""What one response over urllib3 is to its reader: bytes that arrive on time, and errors in our words.
+"""What http.client, urllib3 and the system raise, as errors of this package.
 
-Rules of this file: urllib3's exceptions, and the socket's, end here; they go on only as the
-``__cause__`` of ours, without the pools and connections that they hold.
+This is the one border: foreign errors end here. They go on as the ``__cause__`` of ours
+only, without the pools and connections that they hold, and with no text of theirs in ours
+unless it can hold no secret.
+
+Rules of this file: functions of an error and of what the attempt knows; nothing is sent.
 """
 
 from __future__ import annotations
@@ -10,11 +13,10 @@ import http.client
 import re
 import socket
 import ssl
-import traceback
 from typing import NamedTuple, Optional
 
-import urllib3
 from urllib3 import exceptions as urllib3_errors
+from urllib3.util.ssl_match_hostname import CertificateError
 
 from sse_client.errors import (
     CertificateRejected,
@@ -25,169 +27,120 @@ from sse_client.errors import (
     chain_of,
 )
 
-from .attempt import Exchange
-from .interrupt import Interrupter
-from .message import RequestOptions
+from .coding import CodingError
+from .interrupt import Limit, TimedOut
 from .proxies import Proxy
-from .raw_response import HeadCutOff
+from .raw_response import HeadCutOff, NotHTTP
 from .verdict import status_text
 
 FOREIGN_ERRORS = (urllib3_errors.HTTPError, http.client.HTTPException, OSError, ValueError)
+"""All that a request over urllib3, or reading its response, raises for reasons of the network."""
 
-_READ_SIZE = 64 * 1024
-_REFUSED_TUNNEL = r"Tunnel connection failed: (\d{3})"
+USERS_ERRORS = (urllib3_errors.HTTPError, http.client.HTTPException, OSError)
+"""What a function of the user's raises when the server that it asks is down; requests' errors are OSErrors."""
+
+_REFUSED_TUNNEL = re.compile(r"Tunnel connection failed: ([0-9]{3})")
+
+# What OpenSSL calls the faults that have a cause in the URL.
+_TLS_HINTS = {
+    "WRONG_VERSION_NUMBER": "the server does not speak TLS on this port; the URL may have to begin with http://",
+    "HTTP_REQUEST": "the server does not speak TLS on this port; the URL may have to begin with http://",
+    "TLSV1_ALERT_NO_APPLICATION_PROTOCOL": "the server does not offer HTTP/1.1, only HTTP/2 it seems",
+}
 
 
 class Timeouts(NamedTuple):
-    """How long to wait, in seconds, None for ever: for a connection, for the head of a response, for each byte."""
+    """How long to wait: for a connection; for each piece of the head of a response; for each piece of its body."""
 
-    connect: Optional[float]
-    response: Optional[float]
-    idle: Optional[float]
-
-
-class Urllib3Exchange(Exchange):
-    """An `Exchange` whose responses are urllib3's, whoever sends the requests.
-
-    Args:
-        options: What to ask for.
-        timeouts: How long to wait.
-        interrupter: What knows the socket.
-    """
-
-    def __init__(self, options: RequestOptions, timeouts: Timeouts, interrupter: Interrupter) -> None:
-        super().__init__(options)
-        self._codings = urllib3.HTTPResponse.CONTENT_DECODERS
-        self._timeouts = timeouts
-        self._interrupter = interrupter
-        self._proxy: Optional[Proxy] = None
-        self._response: Optional[urllib3.BaseHTTPResponse] = None
-        self._idle_parameter = "idle_timeout"  # what the user calls timeouts.idle
-
-    def read(self) -> bytes:
-        """See `Connection.read`."""
-        assert self._response is not None
-        try:
-            return self._response.read1(_READ_SIZE, decode_content=True)
-        except FOREIGN_ERRORS as error:
-            raise ConnectionLost(self._why_lost(error), url=self._url) from lone_cause(error)
-
-    def _limit_waiting(self, seconds: float) -> None:
-        self._interrupter.set_timeout(seconds)
-
-    def _discard(self) -> None:
-        if self._response is not None:
-            self._response.close()
-            self._response.release_conn()  # closed as it is: a pool of the application's may count its connections
-            self._response = None
-
-    def interrupt(self) -> None:
-        """See `Connection.interrupt`."""
-        self._interrupter.interrupt()
-
-    def release(self) -> None:
-        """See `Connection.release`. A response that was read to its end has gone back to the pool by itself."""
-        self._discard()
-        self._interrupter.release()
-
-    def _detour(self) -> str:
-        return through(self._proxy)
-
-    def _failure(self, error: Exception) -> EventSourceError:
-        return failure_of(error, url=self._url, proxy=self._proxy, timeouts=self._timeouts)
-
-    def _why_lost(self, error: Exception) -> str:
-        cause = innermost(error)
-        if isinstance(error, urllib3_errors.ReadTimeoutError):
-            return timed_out("no byte", self._idle_parameter, self._timeouts.idle, cause)
-        if isinstance(error, urllib3_errors.DecodeError):
-            return "the stream's content encoding is broken"
-        if isinstance(cause, (http.client.IncompleteRead, urllib3_errors.IncompleteRead)):
-            return "the stream was cut off in the middle of its framing"
-        return f"the connection broke: {_words(cause)}"
+    connect: Limit
+    head: Limit
+    body: Limit
 
 
-def failure_of(error: Exception, *, url: str, proxy: Optional[Proxy], timeouts: Timeouts) -> EventSourceError:
-    """Return what urllib3 or the socket raised, before there was a response, in our words.
+class CertificateFileError(Exception):
+    """A file of certificates or keys cannot be loaded. Not an `OSError`: another attempt will not help."""
 
-    Args:
-        error: What was raised.
-        url: The address, in the form for showing.
-        proxy: The proxy that the request went through.
-        timeouts: How long it was waited for.
-    """
-    cause = innermost(error)
-    detour = through(proxy)
-    if isinstance(cause, (ssl.SSLCertVerificationError, ssl.CertificateError)):
+
+class Circumstances(NamedTuple):
+    """What an attempt knows about a request that failed."""
+
+    url: str
+    timeouts: Timeouts
+    proxy: Optional[Proxy]
+
+    @property
+    def detour(self) -> str:
+        """What to add to a reason: which proxy stood in between, if one did."""
+        return "" if self.proxy is None else f" through the proxy {self.proxy.url}"
+
+
+def request_failed(error: Exception, when: Circumstances) -> EventSourceError:
+    """Return the error for a request that brought no response."""
+    cause = root_cause(error)
+    detail = _certificate_fault(cause)
+    if detail is not None:
         whose = "proxy" if isinstance(error, urllib3_errors.ProxyError) else "server"
-        detail = getattr(cause, "verify_message", "") or str(cause)
-        return CertificateRejected(f"the {whose}'s certificate is not valid: {detail}{detour}", url=url)
-    refused = re.search(_REFUSED_TUNNEL, str(cause)) if isinstance(cause, OSError) else None
-    if refused and proxy is not None:
+        return CertificateRejected(f"the {whose}'s certificate is not valid: {detail}{when.detour}", url=when.url)
+    refused = _REFUSED_TUNNEL.match(str(cause)) if isinstance(cause, OSError) else None
+    if refused and when.proxy is not None:
         status = int(refused[1])
-        reason = f"the proxy {proxy.url} answered {status_text(status)}"
-        return ResponseRejected(reason, url=url, status=status, headers={})
-    return ConnectionFailed(_why_failed(error, cause, proxy, timeouts) + detour, url=url)
+        reason = f"the proxy {when.proxy.url} answered {status_text(status)}"
+        return ResponseRejected(reason, url=when.url, status=status, headers={})
+    if _is_timeout(error, cause):
+        what, limit = _awaited(error, when.timeouts)
+        return timed_out(what, cause, limit, when)
+    return ConnectionFailed(_why_failed(error, cause) + when.detour, url=when.url)
 
 
-def loss_of(error: OSError, *, url: str, idle_timeout: Optional[float]) -> ConnectionLost:
-    """Return what a socket that was read raised, in our words."""
-    if isinstance(error, socket.timeout):
-        reason = timed_out("no byte", "idle_timeout", idle_timeout, error)
-        return ConnectionLost(reason, url=url, parameter="idle_timeout")
-    return ConnectionLost(f"the connection broke: {_words(error)}", url=url)
+def interrupted(url: str) -> ConnectionFailed:
+    """Return the error for a request that was interrupted."""
+    return ConnectionFailed("the attempt was interrupted", url=url)
 
 
-def through(proxy: Optional[Proxy]) -> str:
-    """Return what to add to the reason of a failure: the proxy, if there was one."""
-    return "" if proxy is None else f" through the proxy {proxy.url}"
+def timed_out(what: str, cause: BaseException, limit: Limit, when: Circumstances) -> ConnectionFailed:
+    """Return the error for a wait before the response that took too long; ``limit`` is of a time-out not ours."""
+    # One with an error number is the system's: its keep-alive probes, its own limit on connecting.
+    if getattr(cause, "errno", None) or (limit.seconds is None and not isinstance(cause, TimedOut)):
+        return ConnectionFailed(f"{what}: {words(cause)}{when.detour}", url=when.url)
+    if isinstance(cause, TimedOut):
+        limit = Limit(cause.seconds, cause.parameter)
+    if not limit.parameter:
+        reason = f"the head of the response was not complete {limit.seconds:g} s after its first byte"
+        return ConnectionFailed(reason + when.detour, url=when.url)
+    reason = f"{what} within {limit.parameter}={limit.seconds:g} s{when.detour}"
+    return ConnectionFailed(reason, url=when.url, parameter=limit.parameter)
 
 
-def _why_failed(error: Exception, cause: BaseException, proxy: Optional[Proxy], timeouts: Timeouts) -> str:
-    if isinstance(error, urllib3_errors.ProxyError):
-        if _is_timeout(error.original_error):
-            return timed_out("no connection to the proxy", "connect_timeout", timeouts.connect, cause)
-        return f"the proxy cannot be reached ({_words(cause)}): no connection"
-    if isinstance(error, urllib3_errors.NameResolutionError):
-        return "the host name could not be resolved"
-    if isinstance(error, urllib3_errors.NewConnectionError):
-        return f"no connection: {_words(cause)}"
-    if isinstance(error, urllib3_errors.ConnectTimeoutError):
-        return timed_out("no connection", "connect_timeout", timeouts.connect, cause)
-    if isinstance(error, urllib3_errors.ReadTimeoutError):
-        in_tunnel = proxy is not None and str(error.url) == proxy.url
-        if in_tunnel:
-            return timed_out("no response", "connect_timeout", timeouts.connect, cause)
-        return timed_out("no response", "response_timeout", timeouts.response, cause)
-    if isinstance(error, urllib3_errors.EmptyPoolError):
-        return "no connection: all of the pool's are in use"
-    if isinstance(cause, http.client.RemoteDisconnected):
-        return "the server closed the connection without a response"
-    if isinstance(cause, HeadCutOff):
-        return "the server broke off in the middle of its answer"
-    if isinstance(cause, http.client.HTTPException):
-        return f"the response is garbled ({type(cause).__name__})"
-    if isinstance(cause, ssl.SSLError):
-        return f"the TLS handshake failed: {_words(cause)}"
-    return f"no response: {_words(cause)}"
+def reading_failed(error: Exception, url: str, limit: Limit) -> ConnectionLost:
+    """Return the error for a body that could not be read on."""
+    cause = root_cause(error)
+    if isinstance(cause, TimedOut):
+        limit = Limit(cause.seconds, cause.parameter)
+    if _is_timeout(error, cause) and limit.seconds is not None and not getattr(cause, "errno", None):
+        reason = f"no byte within {limit.parameter}={limit.seconds:g} s"
+        return ConnectionLost(reason, url=url, parameter=limit.parameter)
+    if isinstance(error, urllib3_errors.DecodeError) or isinstance(cause, CodingError):
+        return ConnectionLost("the stream's content encoding is broken", url=url)
+    if isinstance(cause, (http.client.HTTPException, urllib3_errors.IncompleteRead)):
+        return ConnectionLost("the stream was cut off in the middle of its framing", url=url)
+    if isinstance(cause, ssl.SSLEOFError):
+        return ConnectionLost("the stream was cut off: TLS ended without a farewell", url=url)
+    return ConnectionLost(f"the connection broke: {words(cause)}", url=url)
 
 
-def timed_out(what: str, parameter: str, limit: Optional[float], cause: BaseException) -> str:
-    """Return what did not come, and which argument sets for how long it was waited for."""
-    # A time-out with an error number is the system's: its keep-alive probes, its own limit on connecting.
-    if limit is None or getattr(cause, "errno", None):
-        return f"{what}: {_words(cause)}"
-    return f"{what} within {parameter}={limit:g} s"
+def is_stale(error: Exception) -> bool:
+    """Whether this is how a kept connection fails that the server had closed meanwhile (RFC 9112, section 9.3.1)."""
+    stale = (http.client.RemoteDisconnected, ConnectionResetError, ConnectionAbortedError, BrokenPipeError)
+    return isinstance(root_cause(error), stale)
 
 
-def _is_timeout(error: Exception) -> bool:
-    # A NewConnectionError is a ConnectTimeoutError to urllib3, for reasons of its history.
-    is_timeout = isinstance(error, (urllib3_errors.TimeoutError, socket.timeout))
-    return is_timeout and not isinstance(error, urllib3_errors.NewConnectionError)
+def is_of_a_file(cause: BaseException) -> bool:
+    """Whether an error at the end of a chain is about a file on this machine, rather than the network."""
+    return isinstance(cause, CertificateFileError) or bool(getattr(cause, "filename", None))
 
 
-def innermost(error: BaseException) -> BaseException:
-    """Return what an error of requests' or urllib3's is about: the one that it was made from, and so on down."""
+def root_cause(error: BaseException) -> BaseException:
+    """Return what a foreign error is about: the one that it was made from, and so on down."""
     inner: Optional[BaseException] = error
     seen: set[int] = set()  # it may be a ring
     while inner is not None and id(inner) not in seen:
@@ -197,14 +150,8 @@ def innermost(error: BaseException) -> BaseException:
     return error
 
 
-def is_of_a_file(error: BaseException) -> bool:
-    """Whether urllib3 could not load a certificate file. What a handshake raises comes from deeper down."""
-    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
-    return bool(frames) and frames[-1].f_code.co_name == "ssl_wrap_socket"
-
-
-def without_connections(error: BaseException) -> BaseException:
-    """Return one of urllib3's errors without the pools and connections that it, and its causes, keep alive."""
+def sanitized_cause(error: BaseException) -> BaseException:
+    """Return a foreign error without the pools and connections that it, and its causes, keep alive."""
     for link in chain_of(error):
         for name in ("pool", "conn"):
             if name in vars(link):
@@ -213,16 +160,71 @@ def without_connections(error: BaseException) -> BaseException:
 
 
 def lone_cause(error: BaseException) -> BaseException:
-    """Return one of urllib3's errors `without_connections`, and as all that a traceback shows of how it came about.
+    """Return a `sanitized_cause` as all that a traceback shows of how an error came about.
 
-    It quotes what http.client and the socket said before it. Its `innermost` cannot be asked
-    for after this.
+    It quotes what http.client and the socket said before it. Its `root_cause` cannot be
+    asked for after this.
     """
-    without_connections(error)
+    sanitized_cause(error)
     error.__cause__ = None  # the context stays where it was, and is not shown any more
     return error
 
 
-def _words(error: BaseException) -> str:
-    # strerror, since str() of a foreign error may quote what must not be shown.
+def words(error: BaseException) -> str:
+    """Return a few words for an error that hold nothing secret: str() of a foreign error may quote anything."""
     return str(getattr(error, "strerror", None) or type(error).__name__).lower()
+
+
+def _certificate_fault(cause: BaseException) -> Optional[str]:
+    """Return what is wrong with a certificate, or None if that is not what the error is about.
+
+    OpenSSL checks certificates, and where it was told not to, urllib3 does by itself: names
+    (its CertificateError) and fingerprints (an SSLError of its own, with no other in it).
+    """
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return str(getattr(cause, "verify_message", "") or cause)
+    if isinstance(cause, (CertificateError, urllib3_errors.SSLError)):
+        return str(cause)
+    return None
+
+
+def _awaited(error: Exception, timeouts: Timeouts) -> tuple[str, Limit]:
+    if isinstance(error, urllib3_errors.ProxyError):
+        return "no connection to the proxy", timeouts.connect
+    if isinstance(error, urllib3_errors.ReadTimeoutError):
+        return "no response", timeouts.head
+    return "no connection", timeouts.connect
+
+
+def _why_failed(error: Exception, cause: BaseException) -> str:
+    if isinstance(cause, NotHTTP):
+        return str(cause)
+    if isinstance(error, urllib3_errors.ProxyError):
+        return f"the proxy cannot be reached ({words(cause)}): no connection"
+    if isinstance(error, urllib3_errors.NameResolutionError):
+        return "the host name could not be resolved"
+    if isinstance(error, urllib3_errors.NewConnectionError):
+        return f"no connection: {words(cause)}"
+    if isinstance(error, urllib3_errors.EmptyPoolError):
+        return "no connection: all of the pool's are in use"
+    if isinstance(cause, http.client.RemoteDisconnected):
+        return "the server closed the connection without a response"
+    if isinstance(cause, HeadCutOff):
+        return "the server broke off in the middle of its answer"
+    if isinstance(cause, http.client.HTTPException):
+        return f"the response is garbled ({type(cause).__name__})"
+    if isinstance(cause, ssl.SSLError):
+        return f"the TLS handshake failed: {_TLS_HINTS.get(getattr(cause, 'reason', ''), words(cause))}"
+    return f"no response: {words(cause)}"
+
+
+def _is_timeout(error: Exception, cause: BaseException) -> bool:
+    if isinstance(cause, TimedOut):
+        return True
+    if isinstance(error, urllib3_errors.ProxyError):
+        error = error.original_error
+    elif not isinstance(error, urllib3_errors.HTTPError):
+        return False  # of code of the application's
+    # A NewConnectionError is a time-out to urllib3, for reasons of its history.
+    is_timeout = isinstance(error, (urllib3_errors.TimeoutError, socket.timeout))
+    return is_timeout and not isinstance(error, urllib3_errors.NewConnectionError)

@@ -1,145 +1,219 @@
-"""How one thread ends what another is blocked in: by shutting the socket down.
+"""How every wait of one attempt can be ended from another thread.
 
-Closing a socket under a blocked reader is undefined at best. Shutting it down is safe:
-connecting, a TLS handshake, waiting for a response and reading a body all end at once.
-So other threads only wake the reader, and the reader closes what it opened.
+The reading thread never blocks inside a socket. Each of its waits looks at two
+descriptors: the socket, and a *waker*, one end of a socket pair. `Interrupter.interrupt`
+sets a flag and sends a byte into the other end, so the wait returns at once on every
+system. (``shutdown()`` does not wake a blocked ``recv`` on Windows: python/cpython#91913.)
 
-Rules of this file: sockets and a lock; nothing of HTTP.
+`interrupt` also shuts the socket down. No wait depends on that; it tells the server at
+once, even while the reading thread is busy elsewhere, and it ends a blocked send on POSIX.
+
+Rules of this file: sockets, selectors and a lock; nothing of HTTP. `interrupt` is for any
+thread and for signal handlers, all else for the reading thread.
 """
 
 from __future__ import annotations
 
-import errno
+import contextlib
+import math
 import os
+import select
 import selectors
 import socket
 import threading
-from typing import Any, Optional
+import time
+from collections.abc import Iterator
+from typing import Any, Callable, NamedTuple, Optional
 
-from urllib3 import exceptions as urllib3_errors
+MAX_WAIT = 2**31 // 1000 - 1  # seconds; poll() takes milliseconds in a C int. A longer limit is none.
 
-_IN_PROGRESS = {errno.EINPROGRESS, errno.EWOULDBLOCK, errno.EAGAIN, errno.EINTR, 10035}  # 10035: Windows
+
+class Interrupted(Exception):
+    """The attempt was interrupted. Not an `OSError`: neither urllib3 nor requests catches and retries it."""
+
+
+class TimedOut(socket.timeout):
+    """A time-out of ours was up.
+
+    Attributes:
+        parameter: The name of the argument that sets the time-out.
+        seconds: The time-out.
+    """
+
+    def __init__(self, parameter: str, seconds: float) -> None:
+        super().__init__(f"timed out: {parameter}={seconds:g} s")
+        self.parameter = parameter
+        self.seconds = seconds
+
+
+class Limit(NamedTuple):
+    """How long one wait may take, None for ever, and the name of the argument that says so."""
+
+    seconds: Optional[float]
+    parameter: str
+
+    def timed_out(self) -> TimedOut:
+        """Return the error that says so."""
+        assert self.seconds is not None
+        return TimedOut(self.parameter, self.seconds)
+
+
+class Deadline:
+    """A moment by which several waits together must have ended.
+
+    Attributes:
+        limit: What the waits may take together.
+    """
+
+    def __init__(self, limit: Limit) -> None:
+        self.limit = limit
+        self._end = math.inf if limit.seconds is None else time.monotonic() + limit.seconds
+
+    def remaining(self) -> Optional[float]:
+        """Return the seconds left, None for no limit.
+
+        Raises:
+            TimedOut: None are left.
+        """
+        if self._end == math.inf:
+            return None
+        remaining = self._end - time.monotonic()
+        if remaining <= 0:
+            raise self.limit.timed_out()
+        return min(remaining, MAX_WAIT)
+
+
+class Readiness(NamedTuple):
+    """How to wait for one socket many times, with as little as possible done each time.
+
+    Attributes:
+        wait: Waits until bytes have arrived or there is an interrupt; takes a limit made by
+            ``limit``. Returns something false if the limit was reached.
+        limit: Turns seconds, or None, into what ``wait`` takes.
+    """
+
+    wait: Callable[[Any], Any]
+    limit: Callable[[Optional[float]], Any]
 
 
 class Interrupter:
-    """Watches over the socket of one attempt. `interrupt` is for any thread, the rest for the reading one.
-
-    It keeps a duplicate of the descriptor, because the original changes hands: TLS takes
-    the socket's away, http.client closes its own while the response reads on. Shutting
-    down works on the connection, whichever descriptor it is asked through.
-    """
+    """The waker of one attempt, and the socket that the attempt uses now."""
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()  # its own thread may come again: a signal handler that interrupts it
-        # Guarded by the lock:
-        self._handle: Optional[socket.socket] = None
-        self._interrupted = False
+        self.interrupted = False
+        """Set by `interrupt`, never cleared."""
         self._process = os.getpid()
-        # For the reading thread:
-        self._watched: Any = None
+
+        # Guarded by the lock, which its own thread may take again: a signal handler may call interrupt().
+        self._lock = threading.RLock()
+        self._waker: Optional[tuple[socket.socket, socket.socket]] = None
+        """Where waits listen, and where interrupt() sends. Made when first wanted: an attempt that
+        has no descriptors left fails like any other, inside `Connection.open`."""
+        self._sock: Optional[socket.socket] = None
+        """What interrupt() shuts down."""
+
+    # For the reading thread -------------------------------------------------------------
+
+    def check(self) -> None:
+        """Raise `Interrupted` if there has been an interrupt."""
+        if self.interrupted:
+            raise Interrupted
 
     def watch(self, sock: Any) -> None:
-        """Watch this socket from now on, instead of any other.
+        """Let an interrupt shut this socket down from now on, instead of any other.
 
         Raises:
-            ConnectionAbortedError: There has been an interrupt.
+            Interrupted: There has been an interrupt.
         """
-        if sock is self._watched:
-            return
-        handle = socket.socket(fileno=socket.dup(sock.fileno()))
         with self._lock:
-            old, self._handle = self._handle, handle
-            self._watched = sock
-            interrupted = self._interrupted
-        if old is not None:
-            old.close()
-        if interrupted:
-            raise ConnectionAbortedError(errno.ECONNABORTED, "interrupted")
+            self.check()
+            self._sock = sock if isinstance(sock, socket.socket) else None
 
-    def connect(self, sock: socket.socket, address: Any, timeout: Optional[float]) -> None:
-        """Connect a new socket, watching it. Leaves the time-out set on it.
+    def leave(self) -> None:
+        """Let no interrupt touch the watched socket any more: it is about to serve somebody else."""
+        with self._lock:
+            self._sock = None
+
+    def readiness(self, sock: Any) -> Readiness:
+        """Return how to wait until this socket can be read.
 
         Raises:
-            OSError: It could not be connected, in time or at all, or was interrupted.
+            Interrupted: There has been an interrupt.
+            OSError: There are no more descriptors.
         """
-        self.watch(sock)
-        sock.settimeout(0)
-        with self._lock:
-            # Under the lock: an interrupt finds a socket that is connecting, which can be shut
-            # down, or it came before, and then nothing is started.
-            if self._interrupted:
-                raise ConnectionAbortedError(errno.ECONNABORTED, "interrupted")
-            result = sock.connect_ex(address)
-        if result in _IN_PROGRESS:
-            with selectors.DefaultSelector() as selector:
-                selector.register(sock, selectors.EVENT_WRITE)
-                if not selector.select(timeout):
-                    raise socket.timeout("timed out")
-            result = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        if result:
-            raise OSError(result, os.strerror(result))
-        sock.settimeout(timeout)
+        both = (sock.fileno(), self._listening_end().fileno())
+        if not hasattr(select, "poll"):
+            return Readiness(lambda seconds: select.select(both, (), (), seconds)[0], _short)
+        poll = select.poll()
+        for descriptor in both:
+            poll.register(descriptor, select.POLLIN)
+        return Readiness(poll.poll, _milliseconds)
 
-    def set_timeout(self, seconds: Optional[float]) -> None:
-        """Give the watched socket, if there is one, another time-out for each wait."""
-        if self._watched is not None:
-            try:
-                self._watched.settimeout(seconds)
-            except OSError:
-                pass  # closed, since all of its response has been read: nobody will wait for it
+    def wait(self, sock: Any, event: int, deadline: Deadline) -> None:
+        """Wait until one socket is ready for ``selectors.EVENT_READ`` or ``EVENT_WRITE``.
 
-    @property
-    def interrupted(self) -> bool:
-        """Whether `interrupt` has been called."""
-        return self._interrupted
+        Raises:
+            Interrupted: There has been an interrupt, before or meanwhile.
+            TimedOut: The deadline has passed.
+        """
+        with self.selector() as selector:
+            selector.register(sock, event)
+            while not selector.select(deadline.remaining()):
+                pass
+        self.check()
 
-    def interrupt(self) -> None:
-        """Shut the watched socket down, and every one that is watched later. Any thread; never blocks or raises."""
-        with self._lock:
-            self._interrupted = True
-            # The child of a fork has the same connection, and it is the parent's.
-            if self._handle is not None and self._process == os.getpid():
-                try:
-                    # Both directions: on Windows, the reading one alone does not wake a reader.
-                    self._handle.shutdown(socket.SHUT_RDWR)
-                except OSError:
-                    pass  # not connected any more: nothing waits for it
+    @contextlib.contextmanager
+    def selector(self) -> Iterator[selectors.BaseSelector]:
+        """Give a selector in which the waker is registered. After each ``select``, call `check`.
+
+        Raises:
+            Interrupted: There has been an interrupt.
+            OSError: There are no more descriptors.
+        """
+        listening_end = self._listening_end()
+        # Not epoll: it needs one more descriptor, and it is slower for two.
+        kind = selectors.PollSelector if hasattr(select, "poll") else selectors.SelectSelector
+        with kind() as selector:
+            selector.register(listening_end, selectors.EVENT_READ)
+            yield selector
 
     def release(self) -> None:
-        """Stop watching."""
+        """Close the waker. No wait may follow."""
         with self._lock:
-            handle, self._handle = self._handle, None
-        self._watched = None
-        if handle is not None:
-            handle.close()
+            ends, self._waker = self._waker, None
+            self._sock = None
+        for end in ends or ():
+            end.close()
+
+    def _listening_end(self) -> socket.socket:
+        with self._lock:
+            self.check()
+            if self._waker is None:
+                self._waker = socket.socketpair()
+                self._waker[1].setblocking(False)
+            return self._waker[0]
+
+    # For any thread ---------------------------------------------------------------------
+
+    def interrupt(self) -> None:
+        """End the wait there is, and every later one. Never blocks, never raises, may be called again."""
+        with self._lock:
+            self.interrupted = True
+            if self._process != os.getpid():
+                return  # the child of a fork shares the waker and the connection, and both are the parent's
+            with contextlib.suppress(OSError):  # full: it has been woken already
+                if self._waker is not None:
+                    self._waker[1].send(b"!")
+            with contextlib.suppress(OSError):  # not connected, or not any more
+                if self._sock is not None:
+                    # Not SSLSocket's own method: that takes the TLS state away under the reader.
+                    socket.socket.shutdown(self._sock, socket.SHUT_RDWR)
 
 
-def connect(connection: Any, interrupter: Interrupter) -> socket.socket:
-    """Connect as ``HTTPConnection._new_conn`` does, which shows its socket to nobody until it is connected.
+def _short(seconds: Optional[float]) -> Optional[float]:
+    return None if seconds is None or seconds > MAX_WAIT else max(seconds, 0.0)
 
-    Raises:
-        urllib3.exceptions.NewConnectionError, ConnectTimeoutError: As that does.
-    """
-    try:
-        found = socket.getaddrinfo(connection._dns_host.strip("[]"), connection.port, 0, socket.SOCK_STREAM)
-    except (socket.gaierror, UnicodeError) as failure:
-        raise urllib3_errors.NameResolutionError(connection.host, connection, failure) from failure  # type: ignore[arg-type]
-    last: Exception = OSError("the host name has no address")
-    for family, kind, protocol, _, address in found:
-        sock = None
-        try:
-            sock = socket.socket(family, kind, protocol)
-            for option in connection.socket_options or ():
-                sock.setsockopt(*option)
-            if connection.source_address:
-                sock.bind(connection.source_address)
-            interrupter.connect(sock, address, connection.timeout)
-        except OSError as failure:
-            if sock is not None:
-                sock.close()
-            last = failure.with_traceback(None)  # whose frame is this one: a cycle
-        else:
-            return sock
-    if isinstance(last, socket.timeout):
-        raise urllib3_errors.ConnectTimeoutError(connection, "timed out") from last
-    raise urllib3_errors.NewConnectionError(connection, str(last)) from last
+
+def _milliseconds(seconds: Optional[float]) -> Optional[int]:
+    # Rounded up: a wait that ends early would be a time-out before its time.
+    return None if seconds is None or seconds > MAX_WAIT else math.ceil(max(seconds, 0.0) * 1000)

@@ -6,19 +6,17 @@ interrupter, and so the same errors), and hands the socket over before anything 
 
 from __future__ import annotations
 
-import socket
 import ssl
 from typing import Any, Optional
 
 from urllib3 import exceptions as urllib3_errors
 
-from sse_client.errors import ConnectionFailed
-
-from .failures import FOREIGN_ERRORS, Timeouts, failure_of, innermost, through, timed_out, without_connections
-from .interrupt import Interrupter
+from .failures import FOREIGN_ERRORS, Circumstances, Timeouts, interrupted, request_failed, sanitized_cause
+from .interrupt import Interrupted, Interrupter, Limit
+from .pools import make_manager
 from .proxies import Proxy
-from .transport import CurrentAttempt, make_pool
 from .url import Url, host_and_port
+from .watched import Watch, view_of_manager
 
 
 def open_socket(
@@ -28,8 +26,7 @@ def open_socket(
     proxy: Optional[Proxy],
     ssl_context: Optional[ssl.SSLContext],
     interrupter: Interrupter,
-    timeout: Optional[float],
-    timeout_name: str,
+    limit: Limit,
 ) -> Any:
     """Connect to the host of a URL, and do the TLS handshake for ``https``. Blocks; the interrupter can end it.
 
@@ -41,8 +38,7 @@ def open_socket(
         proxy: The proxy, or None.
         ssl_context: What to check certificates with, or None for urllib3's default.
         interrupter: It watches the socket. The caller releases it.
-        timeout: Seconds to wait for each step; None for no limit.
-        timeout_name: The argument that sets this, for the error.
+        limit: How long all of this may take.
 
     Returns:
         A socket, or what urllib3 has in its place for TLS through a proxy that itself is
@@ -56,32 +52,30 @@ def open_socket(
     """
     if proxy is not None and proxy.url.startswith("https:") and url.scheme == "http":
         raise ValueError(f"the proxy {proxy.url} is spoken to over TLS, which leads to TLS only: use wss:// or another")
-    attempt = CurrentAttempt()
-    attempt.interrupter = interrupter
+    when = Circumstances(shown, Timeouts(limit, limit, limit), proxy)
     connection: Any = None
     try:
-        manager = make_pool(attempt, proxy=proxy, ssl_context=ssl_context)
+        manager = view_of_manager(
+            make_manager(proxy, ssl_context), Watch(interrupter, limit, connecting=limit.parameter)
+        )
         connection = manager.connection_from_host(url.host, url.port, url.scheme)._get_conn()
-        connection.timeout = timeout
+        connection.timeout = limit.seconds
         if proxy is not None and not proxy.is_socks:
             headers = {"Proxy-Authorization": proxy.authorization} if proxy.authorization else None
             scheme = "https" if proxy.url.startswith("https:") else "http"
             connection.set_tunnel(host_and_port(url.host, None), url.port, headers, scheme)
         connection.connect()
+    except Interrupted:
+        if connection is not None:
+            connection.close()
+        raise interrupted(shown) from None
     except FOREIGN_ERRORS as error:
         in_proxy = connection is not None and connection.proxy and not connection.has_connected_to_proxy
         if connection is not None:
             connection.close()
-        cause = innermost(error)
-        if isinstance(cause, socket.timeout):
-            whose = " to the proxy" if in_proxy else ""
-            reason = timed_out(f"no connection{whose}", timeout_name, timeout, cause) + through(proxy)
-            raise ConnectionFailed(reason, url=shown, parameter=timeout_name) from without_connections(error)
         if in_proxy:
             error = urllib3_errors.ProxyError("unable to connect to the proxy", error)
-        raise failure_of(error, url=shown, proxy=proxy, timeouts=Timeouts(timeout, None, None)) from (
-            without_connections(error)
-        )
+        raise request_failed(error, when) from sanitized_cause(error)
     # From here on it is the caller's: neither the connection nor its pool may close it.
     sock, connection.sock = connection.sock, None
     return sock

@@ -1,115 +1,164 @@
-"""How a request over the application's own session or pool can be cut short while that stays as it is.
+"""How the connections of any pool, manager or session become interruptible, while those objects stay as they are.
 
-Neither shows anybody the socket that it waits for. So the request is made on a *twin* of
-it: an object of a subclass, which has not a copy of its attributes but the very same ones.
-It differs in one method: the adapter that a session picks is a twin as well, and so is the
-pool that an adapter or a pool manager picks. All code of the user's runs, on the user's
-data. Nothing is mounted, and no class is changed.
+urllib3 and requests show nobody the socket that they wait for. So a request is made on a
+*view* of the manager or session: an object of a subclass that has the very same
+``__dict__`` as the original, and overrides one method. The view of a session gives views of
+its adapters, the view of an adapter or manager gives views of its pools, and the view of a
+pool gives a view of each connection that it checks out::
 
-The twin of a pool lends each connection that it takes out a few attributes, which nobody
-else meets while it is out: methods that show its socket to the `Interrupter` before they
-wait, and this package's class of responses. So a connection that the application has used
-before does as a new one does, and one of a class of the application's as any other. They
-are taken from it again when it is put back, or thrown away. Nothing of them stays behind.
+    session ─ get_adapter → adapter ─ get_connection_with_tls_context → pool ─┐
+    manager ─ connection_from_host → pool ────────────────────────────────────┴─ _get_conn → connection
 
-Where something is not made as requests' own (an adapter without urllib3, say), it is used
-as it is, and not watched.
+The view of a connection overrides what waits: connecting (`_new_conn`), the TLS handshake
+(``ssl_context``) and reading (``response_class``). ``_put_conn`` puts the original back, so
+nothing of this is left on any object of the application's. Its own pools and those of an
+application are treated alike.
 
-Rules of this file: it knows the shape of requests and urllib3, and imports no more of them
-than an error.
+An object that is not made like urllib3's or requests' own is used as it is, and its waits
+are limited by its time-outs only.
+
+A view must not refer to what it is a view of: a traceback in a cycle would keep the view,
+that the pool, and a pool closes its connections when its last reference goes. The one
+exception is the view of a connection, which knows what to put back.
 """
 
 from __future__ import annotations
 
 import http.client
 import math
+import selectors
+import socket
+import ssl
+import sys
 import time
-from functools import lru_cache
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import lru_cache, partial
 from typing import Any, Optional
 
+from urllib3 import connection as urllib3_connection
+from urllib3 import exceptions as urllib3_errors
 from urllib3.exceptions import EmptyPoolError
+from urllib3.util.ssl_ import create_urllib3_context, resolve_cert_reqs, resolve_ssl_version
 
-from .interrupt import Interrupter, connect
-from .raw_response import DrainingResponse
+from .connecting import connect
+from .failures import CertificateFileError
+from .interrupt import Deadline, Interrupted, Interrupter, Limit
+from .raw_response import StreamResponse
 
-_LENT = ("_new_conn", "request", "getresponse", "response_class")
+PRIVATE_NAMES = {
+    "http.client.HTTPResponse": ("fp", "chunked", "length", "will_close"),
+    "urllib3.connectionpool.HTTPConnectionPool": ("_get_conn", "_put_conn"),
+    "urllib3.connection.HTTPConnection": ("_new_conn", "_dns_host"),
+    "urllib3.contrib.socks.SOCKSConnection": ("_socks_options",),
+    "urllib3.response.HTTPResponse": ("_fp",),
+    "requests.Response": ("_content_consumed",),
+}
+"""What this package relies on though it is not documented, by the class that has it. A test holds each."""
+
 _SLICE = 0.05  # seconds
 
 
-class Interrupted(Exception):
-    """No connection is made any more. Neither requests nor urllib3 catch it, so it ends their retries too."""
+class Watch:
+    """What the views of one attempt share.
 
-
-def session_twin(session: Any, interrupter: Interrupter) -> Any:
-    """Return a twin of a ``requests.Session`` whose requests the interrupter can cut short.
-
-    What it sends raises `Interrupted` if there has been an interrupt, or whatever requests
-    makes of a connection that was shut down.
+    Attributes:
+        interrupter: What ends the waits.
+        limit: How long the wait for each piece of a response's head may take.
+        connecting: The argument that sets how long connecting may take.
+        pool_settings: What to change in the settings of a manager's pools, for this request.
+        extra_headers: Headers to send that requests would refuse.
+        last_head: The status and the fields of the response that came last.
+        is_new: Whether the connection in use was made for this request, rather than kept from an earlier one.
     """
-    return _twin(_SessionTwin, session, interrupter)
+
+    def __init__(self, interrupter: Interrupter, limit: Limit, *, connecting: str = "connect_timeout") -> None:
+        self.interrupter = interrupter
+        self.limit = limit
+        self.connecting = connecting
+        self.pool_settings: Mapping[str, Any] = {}
+        self.extra_headers: dict[str, str] = {}
+        self.last_head: Optional[tuple[int, list[tuple[str, str]]]] = None
+        self.is_new = False
 
 
-def manager_twin(manager: Any, interrupter: Interrupter) -> Any:
-    """Return a twin of a ``urllib3.PoolManager`` likewise."""
-    return _twin(_ManagerTwin, manager, interrupter)
+class HeaderNotSendable(Exception):
+    """A header has a value that http.client refuses; it quotes it, so its error goes no further."""
 
 
-def is_watched(raw: Any) -> bool:
-    """Whether the socket of a response's ``raw`` is known to the interrupter for as long as it is being read."""
-    return isinstance(getattr(raw, "_pool", None), _PoolTwin)
+def view_of_session(session: Any, watch: Watch) -> Any:
+    """Return a view of a ``requests.Session``. What it sends raises `Interrupted` after an interrupt."""
+    return _view(_SessionView, session, watch)
 
 
-class _Twin:
+def view_of_manager(manager: Any, watch: Watch) -> Any:
+    """Return a view of a ``urllib3.PoolManager`` likewise."""
+    return _view(_ManagerView, manager, watch)
+
+
+def stream_of(response: Any) -> Optional[StreamResponse]:
+    """Return what a urllib3 response reads from, if its connection was a view's; else None."""
+    stream = getattr(response, "_fp", None)
+    return stream if isinstance(stream, StreamResponse) else None
+
+
+class _View:
     __slots__ = ()
-    interrupter: Interrupter
-    borrowers: list[http.client.HTTPConnection]
+    watch: Watch
+    deadline: Optional[Deadline]
 
 
-class _SessionTwin(_Twin):
+class _SessionView(_View):
     __slots__ = ()
 
     def get_adapter(self, *args: Any, **kwargs: Any) -> Any:
         adapter = super().get_adapter(*args, **kwargs)  # type: ignore[misc]
         if not hasattr(adapter, "get_connection_with_tls_context"):
             return adapter
-        return _twin(_AdapterTwin, adapter, self.interrupter)
+        return _view(_AdapterView, adapter, self.watch)
 
 
-class _AdapterTwin(_Twin):
+class _AdapterView(_View):
     __slots__ = ()
 
     def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
-        return _pool_twin(super().get_connection_with_tls_context(*args, **kwargs), self.interrupter)  # type: ignore[misc]
+        return _view_of_pool(super().get_connection_with_tls_context(*args, **kwargs), self.watch)  # type: ignore[misc]
 
 
-class _ManagerTwin(_Twin):
+class _ManagerView(_View):
     __slots__ = ()
 
-    def connection_from_host(self, *args: Any, **kwargs: Any) -> Any:
-        return _pool_twin(super().connection_from_host(*args, **kwargs), self.interrupter)  # type: ignore[misc]
+    def connection_from_host(self, *args: Any, pool_kwargs: Any = None, **kwargs: Any) -> Any:
+        if self.watch.pool_settings:
+            pool_kwargs = {**self.watch.pool_settings, **(pool_kwargs or {})}
+        pool = super().connection_from_host(*args, pool_kwargs=pool_kwargs, **kwargs)  # type: ignore[misc]
+        return _view_of_pool(pool, self.watch)
 
 
-def _pool_twin(pool: Any, interrupter: Interrupter) -> Any:
+def _view_of_pool(pool: Any, watch: Watch) -> Any:
     if not hasattr(pool, "_get_conn") or not hasattr(pool, "_put_conn"):
         return pool
-    return _twin(_PoolTwin, pool, interrupter)
+    return _view(_PoolView, pool, watch)
 
 
-class _PoolTwin(_Twin):
+class _PoolView(_View):
     __slots__ = ()
 
     def _get_conn(self, timeout: Optional[float] = None) -> Any:
-        connection = self._taken(timeout)
-        if self.interrupter.interrupted:
-            connection.close()
-            raise Interrupted
-        if isinstance(connection, http.client.HTTPConnection) and hasattr(connection, "_new_conn"):
-            self.borrowers.append(connection)
-            _lend(connection, self.interrupter)
-        return connection
+        connection = self._check_out(timeout)
+        if self.watch.interrupter.interrupted:
+            # It goes back as it is: closing it would close a response that is still being read from it.
+            super()._put_conn(connection)  # type: ignore[misc]
+            self.watch.interrupter.check()
+        self.watch.is_new = False
+        if not isinstance(connection, http.client.HTTPConnection) or not hasattr(connection, "_new_conn"):
+            return connection
+        view = _view(_ConnectionView, connection, self.watch)
+        view.original = connection
+        return view
 
-    def _taken(self, timeout: Optional[float]) -> Any:
-        # In slices, since nothing can wake a thread that waits for a pool which blocks while it is empty.
+    def _check_out(self, timeout: Optional[float]) -> Any:
+        # In slices: nothing can wake a thread that waits for a pool that blocks while it is empty.
         deadline = math.inf if timeout is None else time.monotonic() + timeout
         while True:
             left = max(0.0, deadline - time.monotonic())
@@ -117,67 +166,232 @@ class _PoolTwin(_Twin):
                 return super()._get_conn(timeout=min(left, _SLICE))  # type: ignore[misc]
             except EmptyPoolError:
                 # The one error after which urllib3 puts nothing back: it fits after an interrupt, too.
-                if left <= _SLICE or self.interrupter.interrupted:
+                if left <= _SLICE or self.watch.interrupter.interrupted:
                     raise
 
     def _put_conn(self, connection: Any) -> None:
-        # From here on it may be used for another request, which no interrupt of ours must meet. (If it was
-        # thrown away, None is put in its place: without what it was lent it is in no cycle, and goes at once.)
-        self.interrupter.release()
-        while self.borrowers:
-            borrower = vars(self.borrowers.pop())
-            for name in _LENT:
-                borrower.pop(name, None)
-        super()._put_conn(connection)  # type: ignore[misc]
+        # From here on it may serve another request, which no interrupt of ours must meet.
+        self.watch.interrupter.leave()
+        super()._put_conn(connection.original if isinstance(connection, _ConnectionView) else connection)  # type: ignore[misc]
 
 
-def _lend(connection: Any, interrupter: Interrupter) -> None:
-    new_conn = connection._new_conn
+class _ConnectionView(_View):
+    # Its methods take self as Any: it is a urllib3 connection too, whichever the original is.
+    __slots__ = ()
+    original: Any
 
-    def watch(sock: Any) -> None:
-        if hasattr(sock, "fileno"):
-            interrupter.watch(sock)
-
-    def connected() -> Any:
-        if getattr(new_conn, "__module__", None) == "urllib3.connection":
-            return connect(connection, interrupter)
-        sock = new_conn()
+    def connect(self: Any) -> None:
+        """Connect as the original does, within one deadline for all that this takes."""
+        self.watch.is_new = True
+        self.deadline = Deadline(Limit(self.timeout, self.watch.connecting))
         try:
-            watch(sock)
-        except OSError:
+            super().connect()  # type: ignore[misc]
+            self.watch.interrupter.watch(self.sock)
+        finally:
+            self.deadline = None
+
+    def request(self: Any, *args: Any, **kwargs: Any) -> None:
+        if self.sock is not None:
+            self.watch.interrupter.watch(self.sock)
+        super().request(*args, **kwargs)  # type: ignore[misc]
+
+    def putheader(self: Any, header: Any, *values: Any) -> None:
+        try:
+            super().putheader(header, *values)  # type: ignore[misc]
+        except (TypeError, ValueError) as error:
+            raise HeaderNotSendable from error
+
+    def endheaders(self: Any, *args: Any, **kwargs: Any) -> None:
+        for name, value in self.watch.extra_headers.items():
+            self.putheader(name, value)
+        super().endheaders(*args, **kwargs)  # type: ignore[misc]
+
+    def getresponse(self: Any) -> Any:
+        response = super().getresponse()  # type: ignore[misc]
+        self.watch.last_head = (response.status, list(response.headers.items()))
+        return response
+
+    def _new_conn(self: Any) -> Any:
+        method = super()._new_conn  # type: ignore[misc]
+        function = getattr(method, "__func__", None)
+        if function is urllib3_connection.HTTPConnection._new_conn:
+            return self._connected(self._dns_host, self.port)
+        socks = sys.modules.get("urllib3.contrib.socks")
+        if socks is not None and function is socks.SOCKSConnection._new_conn:
+            return self._connected_through_socks()
+        sock = method()  # of a class of the application's: nothing but shutdown() ends its wait
+        try:
+            self.watch.interrupter.watch(sock)
+        except Interrupted:
             sock.close()
             raise
         return sock
 
-    def watched(method: Any) -> Any:
-        def call(*args: Any, **kwargs: Any) -> Any:
-            # One that was kept from before; for TLS, another since the handshake; or one that a connect() has made.
-            watch(connection.sock)
-            return method(*args, **kwargs)
+    def _connected(self: Any, host: str, port: int) -> socket.socket:
+        """Do as ``HTTPConnection._new_conn`` does, and raise what that raises."""
+        assert self.deadline is not None
+        try:
+            sock = connect(
+                host.strip("[]"),
+                port,
+                interrupter=self.watch.interrupter,
+                deadline=self.deadline,
+                options=self.socket_options or (),
+                source_address=self.source_address,
+            )
+        except (socket.gaierror, UnicodeError) as failure:
+            raise urllib3_errors.NameResolutionError(self.host, self, failure) from failure  # type: ignore[arg-type]
+        except socket.timeout as failure:
+            raise urllib3_errors.ConnectTimeoutError(self, "timed out") from failure
+        except OSError as failure:
+            raise urllib3_errors.NewConnectionError(self, str(failure)) from failure
+        sys.audit("http.client.connect", self, host, port)
+        sock.settimeout(self.timeout)
+        return sock
 
-        return call
+    def _connected_through_socks(self: Any) -> socket.socket:
+        """Do as ``SOCKSConnection._new_conn`` does, over a connection to the proxy that is made here."""
+        from .socks import negotiate  # noqa: PLC0415 - an optional package
 
-    lent = {
-        "_new_conn": connected,
-        "request": watched(connection.request),
-        "getresponse": watched(connection.getresponse),
-    }
-    if connection.response_class is http.client.HTTPResponse:
-        lent["response_class"] = DrainingResponse
-    vars(connection).update(lent)
+        given: Any = self._socks_options
+        assert self.deadline is not None
+        sock = self._connected(given["proxy_host"], int(given["proxy_port"]))
+        try:
+            return negotiate(sock, given, (self.host, self.port), self.watch.interrupter, self.deadline)
+        except socket.timeout as failure:
+            raise urllib3_errors.ConnectTimeoutError(self, "timed out") from failure
+        except OSError as failure:
+            # What PySocks raises is an OSError, and has another that says more.
+            cause = getattr(failure, "socket_err", None) or failure
+            if isinstance(cause, socket.timeout):
+                raise urllib3_errors.ConnectTimeoutError(self, "timed out") from cause
+            raise urllib3_errors.NewConnectionError(self, str(failure)) from cause
+
+    @property
+    def ssl_context(self: Any) -> Any:
+        """The original's context; while it connects, one whose handshake can be interrupted."""
+        return self._interruptible(vars(self).get("ssl_context"))
+
+    @ssl_context.setter
+    def ssl_context(self: Any, context: Any) -> None:
+        vars(self)["ssl_context"] = context
+
+    @property
+    def proxy_config(self: Any) -> Any:
+        """The original's settings of its proxy, with a context likewise."""
+        config = vars(self).get("proxy_config")
+        return config and config._replace(ssl_context=self._interruptible(config.ssl_context))
+
+    @proxy_config.setter
+    def proxy_config(self: Any, config: Any) -> None:
+        vars(self)["proxy_config"] = config
+
+    def _interruptible(self: Any, context: Any) -> Any:
+        if self.deadline is None:
+            return context
+        if context is None:
+            context = self._default_context()
+        # The handshake of any other class may be more than OpenSSL's: truststore verifies after it.
+        if type(context) is not ssl.SSLContext:
+            return context
+        return _Context(context, self.watch.interrupter, self.deadline)
+
+    def _default_context(self: Any) -> Any:
+        """Return what urllib3 makes where it is given no context, which it does out of reach."""
+        context = create_urllib3_context(
+            ssl_version=resolve_ssl_version(self.ssl_version),
+            ssl_minimum_version=self.ssl_minimum_version,
+            ssl_maximum_version=self.ssl_maximum_version,
+            cert_reqs=resolve_cert_reqs(self.cert_reqs),
+        )
+        if not self.ca_certs and not self.ca_cert_dir and not self.ca_cert_data:
+            context.load_default_certs()
+        return context
+
+    @property
+    def response_class(self: Any) -> Any:
+        """What reads a response; for a class of the application's, that."""
+        given = type(self.original).response_class
+        if given is not http.client.HTTPResponse or not hasattr(self.sock, "fileno"):
+            return given
+        return partial(
+            StreamResponse, interrupter=self.watch.interrupter, limit=self.watch.limit, deadline=self.deadline
+        )
 
 
-def _twin(mixin: Any, thing: Any, interrupter: Interrupter) -> Any:
-    twin = object.__new__(_subclass(mixin, thing.__class__))
-    twin.__dict__ = thing.__dict__
-    twin.interrupter = interrupter
-    twin.borrowers = []
-    return twin
+class _Context:
+    """An `ssl.SSLContext` whose handshake can be interrupted. There can be no view of one: it is a C type."""
+
+    __slots__ = ("_context", "_deadline", "_interrupter")
+
+    def __init__(self, context: ssl.SSLContext, interrupter: Interrupter, deadline: Deadline) -> None:
+        for name, value in (("_context", context), ("_interrupter", interrupter), ("_deadline", deadline)):
+            object.__setattr__(self, name, value)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._context, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(self._context, name, value)
+
+    def load_verify_locations(self, *args: Any, **kwargs: Any) -> None:
+        """See `ssl.SSLContext.load_verify_locations`. Raises `CertificateFileError` if that cannot be done."""
+        with _files():
+            self._context.load_verify_locations(*args, **kwargs)
+
+    def load_cert_chain(self, *args: Any, **kwargs: Any) -> None:
+        """See `ssl.SSLContext.load_cert_chain`. Raises `CertificateFileError` if that cannot be done."""
+        with _files():
+            self._context.load_cert_chain(*args, **kwargs)
+
+    def wrap_socket(self, sock: socket.socket, **options: Any) -> ssl.SSLSocket:
+        """See `ssl.SSLContext.wrap_socket`. Blocks until the handshake is done; can be interrupted.
+
+        Raises:
+            Interrupted: There has been an interrupt.
+            TimedOut: The deadline has passed.
+            OSError: The handshake failed.
+        """
+        timeout = sock.gettimeout()
+        sock.settimeout(0)
+        wrapped: ssl.SSLSocket = self._context.wrap_socket(sock, do_handshake_on_connect=False, **options)
+        try:
+            self._interrupter.watch(wrapped)
+            while True:
+                try:
+                    wrapped.do_handshake()
+                    break
+                except ssl.SSLWantReadError:
+                    event = selectors.EVENT_READ
+                except ssl.SSLWantWriteError:
+                    event = selectors.EVENT_WRITE
+                self._interrupter.wait(wrapped, event, self._deadline)
+            wrapped.settimeout(timeout)
+        except BaseException:
+            wrapped.close()
+            raise
+        return wrapped
+
+
+@contextmanager
+def _files() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise CertificateFileError(str(error)) from None
+
+
+def _view(mixin: Any, thing: Any, watch: Watch) -> Any:
+    view = object.__new__(_subclass(mixin, thing.__class__))
+    view.__dict__ = thing.__dict__
+    view.watch = watch
+    view.deadline = None
+    return view
 
 
 @lru_cache(maxsize=64)
 def _subclass(mixin: Any, cls: Any) -> Any:
-    """Return a class that is ``cls`` but for what ``mixin`` overrides."""
+    """Return a class that is ``cls`` but for what ``mixin`` overrides. Cached: a class is a cycle by itself."""
     return type(cls)(
         cls.__name__,
         (mixin, cls),
@@ -185,6 +399,6 @@ def _subclass(mixin: Any, cls: Any) -> Any:
             "__module__": __name__,
             "__qualname__": cls.__qualname__,
             "__doc__": mixin.__doc__,
-            "__slots__": ("interrupter", "borrowers"),  # so these are not among the attributes that both have
+            "__slots__": ("watch", "original", "deadline"),  # so these are not among the shared attributes
         },
     )

@@ -37,12 +37,13 @@ from sse_client.errors import (
 )
 from sse_client.events import CommentEvent, MessageEvent
 
-from .failures import Timeouts, failure_of, loss_of, timed_out
+from .failures import Circumstances, Timeouts, interrupted, reading_failed, request_failed, timed_out
 from .handshake import WebSocketSettings, as_websocket
 from .headers import DEFAULT_HEADERS, Headers, response_headers
-from .interrupt import Interrupter
+from .interrupt import Deadline, Interrupted, Interrupter, Limit
 from .message import Request
 from .proxies import environment_proxy
+from .raw_response import SocketFile
 from .tunnel import open_socket
 from .verdict import MAX_REJECTED_BODY, retry_after, status_text
 
@@ -50,7 +51,6 @@ _log = logging.getLogger("sse_client")
 # websockets logs requests and frames at DEBUG, tokens and messages among them.
 _SILENT = logging.Logger("sse_client.websockets", logging.CRITICAL + 1)  # noqa: LOG001 - no configuration reaches it
 
-_READ_SIZE = 64 * 1024
 _CLEAN_ENDS = (CloseCode.NORMAL_CLOSURE, CloseCode.GOING_AWAY, CloseCode.NO_STATUS_RCVD)
 _UNAUTHORIZED, _FORBIDDEN, _PROXY_LOGIN = 401, 403, 407
 _SERVER_ERRORS = 500
@@ -75,15 +75,16 @@ class WebSocketConnection(Connection):
     def __init__(self, settings: WebSocketSettings, *, try_for: Optional[float] = None) -> None:
         self.is_blocked = False
         self._settings = settings
-        self._limit = settings.connect_timeout
-        self._limit_name = "connect_timeout"
-        if try_for is not None and (self._limit is None or try_for < self._limit):
-            self._limit, self._limit_name = try_for, "try_for"
+        self._limit = Limit(settings.connect_timeout, "connect_timeout")
+        if try_for is not None and (self._limit.seconds is None or try_for < self._limit.seconds):
+            self._limit = Limit(try_for, "try_for")
+        self._idle_limit = Limit(settings.idle_timeout, "idle_timeout")
         self._try_for = try_for
         self._interrupter = Interrupter()
 
         # For the reading thread, since the last handshake:
         self._sock: Any = None
+        self._file: Optional[SocketFile] = None
         self._protocol: Any = None
         self._response: Optional[Response] = None
         self._frames = 0  # how many have come, of any kind
@@ -122,14 +123,14 @@ class WebSocketConnection(Connection):
         self._url = as_websocket(str(request.url))
         self._origin = as_websocket(request.url.origin)
         _log.info("connecting to %s", self._url)
-        began = time.monotonic()
+        deadline = Deadline(self._limit)
         try:
             self._connect(request)
         except EventSourceError as failure:
             self.is_blocked = _has_closed_the_way(failure)
             raise
         try:
-            response = self._shake_hands(request, began)
+            response = self._shake_hands(request, deadline)
             if self._try_for is not None:
                 self._wait_for_a_frame(self._try_for)
         except ResponseRejected as rejection:
@@ -149,11 +150,14 @@ class WebSocketConnection(Connection):
             proxy=proxy,
             ssl_context=settings.ssl_context,
             interrupter=self._interrupter,
-            timeout=self._limit,
-            timeout_name=self._limit_name,
+            limit=self._limit,
         )
+        try:
+            self._file = SocketFile(self._sock, self._interrupter, self._limit)
+        except Interrupted:
+            raise interrupted(self._url) from None
 
-    def _shake_hands(self, request: Request, began: float) -> Response:
+    def _shake_hands(self, request: Request, deadline: Deadline) -> Response:
         self._protocol = protocol = ClientProtocol(
             parse_uri(as_websocket(request.url.address)),
             extensions=[ClientPerMessageDeflateFactory()],
@@ -170,12 +174,11 @@ class WebSocketConnection(Connection):
         try:
             self._flush()
             while protocol.handshake_exc is None and protocol.state is State.CONNECTING:
-                self._receive(None if self._limit is None else began + self._limit - time.monotonic())
-        except socket.timeout as error:
-            reason = timed_out("no answer to the handshake", self._limit_name, self._limit, error)
-            raise ConnectionFailed(reason, url=self._url, parameter=self._limit_name) from error
+                self._receive(Limit(deadline.remaining(), self._limit.parameter))
+        except Interrupted:
+            raise interrupted(self._url) from None
         except OSError as error:
-            raise failure_of(error, url=self._url, proxy=None, timeouts=Timeouts(None, None, None)) from error
+            raise self._no_answer("no answer to the handshake", error, self._limit) from error
         if isinstance(protocol.handshake_exc, InvalidStatus):
             raise self._rejection(protocol.handshake_exc.response)
         if protocol.handshake_exc is not None:
@@ -189,20 +192,27 @@ class WebSocketConnection(Connection):
 
     def _wait_for_a_frame(self, limit: float) -> None:
         """Wait until the server has said anything at all; it is asked to by a ping."""
-        deadline = time.monotonic() + limit
+        deadline = Deadline(Limit(limit, "try_for"))
         self._protocol.send_ping(b"")
         ended = ConnectionFailed("the handshake succeeded, but the connection ended before any frame", url=self._url)
         try:
             self._flush()
             while not self._frames and self._protocol.state is State.OPEN:
-                self._receive(deadline - time.monotonic())
+                self._receive(Limit(deadline.remaining(), "try_for"))
+        except Interrupted:
+            raise interrupted(self._url) from None
         except socket.timeout as error:
-            reason = timed_out("the handshake succeeded, but no frame came", "try_for", limit, error)
-            raise ConnectionFailed(reason, url=self._url, parameter="try_for") from error
+            raise self._no_answer("the handshake succeeded, but no frame came", error, deadline.limit) from error
         except OSError as error:
             raise ended from error
         if not self._frames:
             raise ended
+
+    def _no_answer(self, what: str, error: OSError, limit: Limit) -> EventSourceError:
+        when = Circumstances(self._url, Timeouts(limit, limit, limit), None)
+        if isinstance(error, socket.timeout):
+            return timed_out(what, socket.timeout(), limit, when)  # the whole limit, not what was left of it
+        return request_failed(error, when)
 
     def _rejection(self, response: Response) -> ResponseRejected:
         headers = _headers_of(response)
@@ -234,16 +244,17 @@ class WebSocketConnection(Connection):
                 self._raise_unless_clean()
                 return []
             try:
-                self._receive(self._settings.idle_timeout)
+                self._receive(self._idle_limit)
+            except Interrupted:
+                raise ConnectionLost("the connection was interrupted", url=self._url) from None
             except OSError as error:
-                raise loss_of(error, url=self._url, idle_timeout=self._settings.idle_timeout) from error
+                raise reading_failed(error, self._url, self._idle_limit) from error
 
-    def _receive(self, seconds: Optional[float]) -> None:
+    def _receive(self, limit: Limit) -> None:
         """Wait for bytes, take what they complete, and send what they ask for (pongs, the answer to a close)."""
-        if seconds is not None and seconds <= 0:
-            raise socket.timeout("timed out")
-        self._sock.settimeout(seconds)
-        data = self._sock.recv(_READ_SIZE)
+        assert self._file is not None
+        self._file.limit_waits(limit)
+        data = self._file.receive()
         if data:
             self._protocol.receive_data(data)
         else:
@@ -256,9 +267,13 @@ class WebSocketConnection(Connection):
         self._flush()
 
     def _flush(self) -> None:
-        for data in self._protocol.data_to_send():
-            if data:  # b"" asks to close one direction; `release` closes both
+        data = b"".join(self._protocol.data_to_send())  # b"" asks to close one direction; `release` closes both
+        if data:
+            self._sock.settimeout(self._limit.seconds)
+            try:
                 self._sock.sendall(data)
+            finally:
+                self._sock.settimeout(0)  # as the file wants it
 
     def _take(self, frame: Frame) -> None:
         self._frames += 1
@@ -324,13 +339,15 @@ class WebSocketConnection(Connection):
         if self._protocol is not None and self._protocol.state is State.OPEN:
             self._protocol.send_close(CloseCode.NORMAL_CLOSURE)
             try:
-                self._sock.settimeout(0)
-                self._flush()
+                self._sock.sendall(b"".join(self._protocol.data_to_send()))
             except OSError:
                 pass  # it is broken, shut down, or too full for a goodbye
         self._discard()
 
     def _discard(self) -> None:
+        file, self._file = self._file, None
+        if file is not None:
+            file.close()
         self._interrupter.release()
         sock, self._sock = self._sock, None
         if sock is not None:

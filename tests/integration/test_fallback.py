@@ -341,7 +341,7 @@ def test_an_interrupt_between_the_ways() -> None:
 
 def test_both_blocked(server: EventStreamServer, choices: Choices) -> None:
     """If neither way is open the error says both reasons; each attempt tries both, until one is open."""
-    server.respond(503, b"busy")
+    server.respond(503, b"busy", {"Connection": "close"})
     server.hang_up()
     server.stream(event("a"), held())
     with RawServer(answered(400)) as proxy:

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from sse_client._http.raw_response import DrainingResponse, HeadCutOff
+from sse_client._http.raw_response import HeadCutOff, StreamResponse
+from tests.responses import stream_response
 
 FINAL = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 0\r\n\r\n"
 
@@ -18,10 +19,10 @@ def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
         yield ours, theirs
 
 
-def begun(pair: tuple[socket.socket, socket.socket], sent: bytes) -> DrainingResponse:
+def begun(pair: tuple[socket.socket, socket.socket], sent: bytes) -> StreamResponse:
     pair[1].sendall(sent)
     pair[1].shutdown(socket.SHUT_WR)
-    response = DrainingResponse(pair[0])
+    response = stream_response(pair[0])
     try:
         response.begin()
     finally:

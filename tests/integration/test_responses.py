@@ -145,7 +145,7 @@ def test_rejections_without_a_body(server: EventStreamServer, status: int, close
 
 def test_a_silent_body_of_a_rejection(server: EventStreamServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """A rejection whose body stops in the middle is raised after a limited time with what there was."""
-    monkeypatch.setattr("sse_client._http.attempt._REJECTED_BODY_TIME", 0.2)
+    monkeypatch.setattr("sse_client._http.attempt.REJECTED_BODY_TIME", 0.2)
     server.stream(raw(b"because"), hold(), status=404)
     before = time.perf_counter()
     error = rejection_of(EventSource(server.url))

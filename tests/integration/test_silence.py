@@ -189,7 +189,7 @@ def test_no_limits(server: EventStreamServer) -> None:
 
 
 def test_the_limit_of_the_head_is_not_that_of_the_stream(server: EventStreamServer) -> None:
-    """A quiet stream outlives response_timeout, and a slow head outlives idle_timeout."""
+    """A quiet stream outlives a response_timeout, and with one a slow head outlives idle_timeout."""
     server.stream(event("a"), pause(0.3), event("b"))
     with EventSource(server.url, reconnect=None, response_timeout=0.1) as source:
         assert [item.data for item in source] == ["a", "b"]
@@ -199,7 +199,7 @@ def test_the_limit_of_the_head_is_not_that_of_the_stream(server: EventStreamServ
         exchange.send(encode_event("c"))
 
     server.reply(slow_head)
-    with EventSource(server.url, reconnect=None, idle_timeout=0.1) as source:
+    with EventSource(server.url, reconnect=None, response_timeout=10.0, idle_timeout=0.1) as source:
         assert [item.data for item in source] == ["c"]
 
 

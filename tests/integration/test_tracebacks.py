@@ -14,7 +14,7 @@ from sse_client.testing import EventStreamServer, drop, event
 @pytest.mark.parametrize("library", ["urllib3", "requests"])
 @pytest.mark.parametrize("framing", ["chunked", "length"])
 def test_a_stream_that_is_cut(server: EventStreamServer, library: str, framing: Any) -> None:
-    """Above the error stands what urllib3 said, and nothing of the errors inside http.client that it quotes."""
+    """Above the error stands what was wrong with the framing, and nothing of the errors that led there."""
     server.stream(event("a"), drop(), framing=framing)
     url: Any = server.url
     if library == "requests":
@@ -27,6 +27,6 @@ def test_a_stream_that_is_cut(server: EventStreamServer, library: str, framing: 
     shown = "".join(traceback.format_exception(raised.type, raised.value, raised.tb))
     assert shown.count("The above exception was the direct cause of the following exception") == 1
     assert "During handling of the above exception" not in shown
-    assert shown.startswith("urllib3.exceptions.ProtocolError: ('Connection broken: IncompleteRead")
+    assert shown.startswith("http.client.IncompleteRead")
     if library == "requests":
         session.close()

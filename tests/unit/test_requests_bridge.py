@@ -450,7 +450,7 @@ ERRORS = requests.exceptions
     [
         (ERRORS.ConnectionError(SECRET_URL), "no response: the connection failed"),
         (ERRORS.ConnectTimeout(SECRET_URL), "no connection within connect_timeout=10 s"),
-        (ERRORS.ReadTimeout(SECRET_URL), "no response within response_timeout=60 s"),
+        (ERRORS.ReadTimeout(SECRET_URL), "no response within idle_timeout=300 s"),
         (ERRORS.SSLError(SECRET_URL), "no response: the connection failed"),
         (ERRORS.ProxyError(SECRET_URL), "no response: the connection failed"),
         (ERRORS.RetryError(SECRET_URL), "RetryError"),

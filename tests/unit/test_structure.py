@@ -21,6 +21,7 @@ TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in MOD
 # These do no input or output: no socket, clock, thread or log.
 PURE = {
     "_arguments",
+    "_http.coding",
     "_http.headers",
     "_http.message",
     "_http.url",
@@ -48,13 +49,14 @@ IMPURE = {
 # Only these know the libraries.
 KNOW_URLLIB3 = {
     "_http.failures",
-    "_http.interrupt",
+    "_http.pools",
+    "_http.session",
+    "_http.socks",
     "_http.transport",
     "_http.tunnel",
     "_http.watched",
-    "requests_bridge",
 }
-KNOW_REQUESTS = {"requests_bridge"}
+KNOW_REQUESTS = {"_http.session", "requests_bridge"}
 KNOW_REDIS = {"_relay.store"}
 # Imported by name where they are wanted, so that importing the package stays cheap.
 ON_DEMAND = ("__main__", "_relay", "cli", "fallback", "redis_relay", "requests_bridge", "testing")

@@ -9,7 +9,8 @@ from typing import Optional
 
 import pytest
 
-from sse_client._http.raw_response import BUFFER_SIZE, DrainingResponse
+from sse_client._http.raw_response import BUFFER_SIZE
+from tests.responses import stream_response
 
 HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 TIMEOUT = 10.0
@@ -23,7 +24,7 @@ class Wire:
         with ours:  # the response's file keeps it open
             ours.settimeout(TIMEOUT)
             self.server.sendall(head)
-            self.response = DrainingResponse(ours, method=method)
+            self.response = stream_response(ours, method=method)
             self.response.begin()
 
     def send(self, data: bytes) -> None:
@@ -80,15 +81,13 @@ def test_a_slow_chunk_is_handed_over_as_it_comes(wire: Wire) -> None:
     wire.send(b"234")
     assert wire.read() == b"234"
     wire.send(b"56789\r\n1\r\nx\r\n")
-    assert wire.read() == b"56789"
-    assert wire.read() == b"x"
+    assert wire.read() == b"56789x"
 
 
 def test_whole_chunks_do_not_wait_for_the_one_after_them(wire: Wire) -> None:
     """What is whole is returned at once, also if the next chunk has begun."""
     wire.send(b"1\r\na\r\n5\r\nbc")
-    assert wire.read() == b"a"
-    assert wire.read() == b"bc"
+    assert wire.read() == b"abc"
     wire.send(b"def\r\n")
     assert wire.read() == b"def"
 
@@ -113,10 +112,9 @@ def test_the_framing_may_be_cut_anywhere(wire: Wire, cut: int) -> None:
         b"3\r\nabc\r\n3;x\r\ndef\r\n0;last\r\n\r\n",
         b"3\r\nabc\r\n3\r\ndef\r\n0\r\nTrailer: 1\r\nOther: 2\r\n\r\n",
         b"003\r\nabc\r\n0003\r\ndef\r\n000\r\n\r\n",
-        b"3\nabc\r\n3\ndef\r\n0\n\n",
         b"6\r\nabcdef\r\n0\r\n\r\n",
     ],
-    ids=["extensions", "last with an extension", "trailers", "leading zeros", "line feeds", "one"],
+    ids=["extensions", "last with an extension", "trailers", "leading zeros", "one"],
 )
 @pytest.mark.parametrize("n", [1, 2, 5, BUFFER_SIZE, -1])
 def test_every_form_of_a_body(framed: bytes, n: int) -> None:
@@ -134,8 +132,8 @@ def test_hexadecimal_sizes() -> None:
 
 def test_line_endings_inside_a_chunk_are_data() -> None:
     """A chunk may hold what looks like framing."""
-    assert body_of(b"b\r\n0\r\n\r\n2\r\nab\r\n\r\n3\r\n\r\n\n\r\n0\r\n\r\n") == (
-        b"0\r\n\r\n2\r\nab\r\n"[:11] + b"\r\n\n",
+    assert body_of(b"c\r\n0\r\n\r\n2\r\nab\r\n\r\n3\r\n\r\n\n\r\n0\r\n\r\n") == (
+        b"0\r\n\r\n2\r\nab\r\n" + b"\r\n\n",
         None,
     )
 
@@ -177,7 +175,7 @@ def test_broken_framing_is_an_error(framed: bytes) -> None:
     """What comes before broken framing is handed over, then reading fails: it is not a clean end."""
     read, error = body_of(framed)
     assert read == b"abc"
-    assert isinstance(error, http.client.IncompleteRead)
+    assert isinstance(error, http.client.HTTPException)
 
 
 @pytest.mark.parametrize("end", range(len(b"3\r\nabc\r\n4\r\ndefg\r\n0") + 1))
@@ -193,17 +191,15 @@ def test_a_body_that_is_cut_off_is_an_error(end: int) -> None:
 def test_a_small_read_gives_no_more_than_it_asked_for(wire: Wire) -> None:
     """With an ``n`` below the size of the buffer, a read is at most ``n`` bytes."""
     wire.send(b"3\r\nabc\r\n3\r\ndef\r\n0\r\n\r\n")
-    assert wire.read_all(2) == [b"ab", b"c", b"de", b"f"]
+    assert wire.read_all(2) == [b"ab", b"cd", b"ef"]
 
 
 def test_reads_of_all_sizes_can_take_turns(wire: Wire) -> None:
     """Small reads, large ones and http.client's own leave each other the framing as they need it."""
     wire.send(b"3\r\nabc\r\n3\r\ndef\r\n3\r\nghi\r\n3\r\njkl\r\n0\r\n\r\n")
     assert wire.read(2) == b"ab"
-    assert wire.read() == b"c"
-    assert wire.response.read(4) == b"defg"
-    assert wire.read() == b"hi"
-    assert wire.read() == b"jkl"
+    assert wire.response.read(5) == b"cdefg"
+    assert wire.read() == b"hijkl"
     assert wire.read() == b""
     assert wire.read() == b""
 

@@ -1,0 +1,76 @@
+"""PySocks' talk with a SOCKS proxy, over a connection that exists already and waits that can be interrupted.
+
+Imported only where a SOCKS proxy is used: PySocks is an optional package.
+"""
+
+from __future__ import annotations
+
+import selectors
+import socket
+from collections.abc import Mapping
+from typing import Any
+
+import socks as pysocks  # type: ignore[import-untyped]
+
+from .interrupt import Deadline, Interrupter
+
+
+class _Interruptible(socket.socket):
+    """The socket under PySocks': connected already, and not blocking."""
+
+    interrupter: Interrupter
+    deadline: Deadline
+
+    def connect(self, address: Any) -> None:
+        """Do nothing: the connection to the proxy has been made."""
+
+    def recv_into(self, *args: Any) -> int:  # what a file made of the socket reads with
+        while True:
+            try:
+                return socket.socket.recv_into(self, *args)
+            except BlockingIOError:
+                self.interrupter.wait(self, selectors.EVENT_READ, self.deadline)
+
+
+class _ProxySocket(pysocks.socksocket, _Interruptible):  # type: ignore[misc]
+    """PySocks' socket, with `_Interruptible` in place of the plain one."""
+
+
+def negotiate(
+    sock: socket.socket,
+    options: Mapping[str, Any],
+    destination: tuple[str, int],
+    interrupter: Interrupter,
+    deadline: Deadline,
+) -> socket.socket:
+    """Ask the proxy at the other end of ``sock`` for a connection to the destination; return its socket. Blocks.
+
+    Closes the socket if that fails.
+
+    Raises:
+        OSError: As PySocks raises: the proxy refused, or the connection broke.
+        Interrupted: There has been an interrupt.
+        TimedOut: The deadline has passed.
+    """
+    timeout = sock.gettimeout()
+    proxied = _ProxySocket(sock.family, sock.type, sock.proto, fileno=sock.detach())
+    try:
+        proxied.interrupter, proxied.deadline = interrupter, deadline
+        interrupter.watch(proxied)
+        proxied.set_proxy(
+            options["socks_version"],
+            options["proxy_host"],
+            int(options["proxy_port"]),
+            options["rdns"],
+            options["username"],
+            options["password"],
+        )
+        proxied.settimeout(0)
+        proxied.connect(destination)
+        # PySocks' part is over, and its socket has methods of its own for everything.
+        connected = socket.socket(proxied.family, proxied.type, proxied.proto, fileno=proxied.detach())
+    except BaseException:
+        proxied.close()
+        raise
+    connected.settimeout(timeout)
+    return connected
