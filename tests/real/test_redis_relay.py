@@ -18,12 +18,15 @@ import pytest
 import trustme
 
 from sse_client import (
+    Connection,
     ConnectionFailed,
+    Connector,
     ErrorEvent,
     EventSource,
     EventSourceError,
     MessageEvent,
     ReconnectPolicy,
+    ResponseHead,
     ResponseRejected,
 )
 from sse_client.testing import EventStreamServer, Exchange, comment, drop, event, hold, pause, raw
@@ -299,7 +302,7 @@ def test_a_leader_whose_lease_ran_out_goes_on_if_nobody_has_led_since(
 
 def test_the_lead_can_be_lost_under_a_flood(client: Any, server: EventStreamServer) -> None:
     """A relay that loses its lease with more events at hand than may wait drops them all, and can lead again."""
-    server.handler = lambda exchange: exchange.run(*numbered(50_000, first=next_number(exchange)))
+    server.handler = lambda exchange: exchange.run(*numbered(5_000, first=next_number(exchange)))
     with Running(RedisRelay(client, "builds", lease=LEASE), following(server.url)) as running:
         for _ in range(3):
             wait_for_length(client, client.xlen("builds") + 1)
@@ -651,7 +654,7 @@ def test_the_end_of_the_stream_ends_the_relay(client: Any, server: EventStreamSe
 
 def test_what_has_arrived_is_appended_before_the_end(client: Any, server: EventStreamServer) -> None:
     """`stop` appends what was received, and gives the position to the next relay."""
-    server.handler = lambda exchange: exchange.run(*numbered(100_000, first=next_number(exchange)))
+    server.handler = lambda exchange: exchange.run(*numbered(5_000, first=next_number(exchange)))
     for _ in range(3):
         with Running(RedisRelay(client, "builds", lease=60.0), following(server.url)):
             before = client.xlen("builds")
@@ -748,6 +751,56 @@ def test_a_callback_may_stop_the_relay_or_fail(
     requests = len(server.requests)
     relay.run(following(server.url))  # after stop() it returns at once
     assert len(server.requests) == requests
+
+
+def test_no_request_is_made_after_stop(client: Any, server: EventStreamServer) -> None:
+    """A source that is made while the relay stops is closed before it has connected."""
+    relay = RedisRelay(client, "builds")
+
+    def follow(last_event_id: str) -> EventSource:
+        relay.stop()
+        wait_until(relay._halted.is_set)
+        return EventSource(server.url, last_event_id=last_event_id)
+
+    relay.run(follow)
+    assert server.requests == []
+    assert "leader" not in state(client)
+
+
+def test_ctrl_c_is_looked_for_where_it_cuts_no_wait_short(
+    client: Any, server: EventStreamServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where Ctrl-C does not end the wait of `run`, as on Windows, the wait is cut into pieces."""
+    monkeypatch.setattr(relays, "_GLANCE", 0.001)
+    server.stream(*numbered(3), pause(0.1))
+    RedisRelay(client, "builds").run(following(server.url))
+    assert data_in(client) == ["1", "2", "3"]
+
+
+class Unencodable(Connector, Connection):
+    """Brings an event with half a surrogate pair, which has no UTF-8, as JSON can carry it."""
+
+    def connection(self) -> Connection:
+        return self
+
+    def open(self, last_event_id: str) -> ResponseHead:
+        return ResponseHead("http://example.com/", "http://example.com", 200, {})
+
+    def read(self) -> list[MessageEvent]:
+        return [MessageEvent(data="\ud800", last_event_id="1")]
+
+    def interrupt(self) -> None:
+        pass
+
+    def release(self) -> None:
+        pass
+
+
+def test_an_event_that_cannot_be_kept_ends_the_relay(client: Any) -> None:
+    """A connector's event that is no text is raised as what it is, and the lease is free again."""
+    with pytest.raises(UnicodeEncodeError):
+        RedisRelay(client, "builds").run(lambda _: EventSource(Unencodable()))
+    assert "leader" not in state(client)
 
 
 def test_one_run_at_a_time(client: Any, server: EventStreamServer) -> None:
