@@ -145,7 +145,7 @@ def test_a_proxy_is_told(server: EventStreamServer) -> None:
         report = examined(server.url, env=environment(http_proxy=proxy.url))
         assert report.about("proxy") == f"ok: {proxy.url}, named by http_proxy"
         report = examined(server.url, env=environment(http_proxy=proxy.url, no_proxy="127.0.0.1"))
-        assert report.about("proxy") == "ok: none, as NO_PROXY leaves this host out of http_proxy"
+        assert report.about("proxy") == "ok: none: NO_PROXY leaves this host out of http_proxy"
 
 
 # Ill

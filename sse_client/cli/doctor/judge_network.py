@@ -16,7 +16,7 @@ _OLD_TLS = {"SSLv3", "TLSv1", "TLSv1.1"}
 
 def judge_way(way: Way) -> Verdict:
     """Say which proxy is used and why."""
-    return ok("proxy", f"none, as {way.why}" if way.proxy is None else f"{way.proxy}, {way.why}")
+    return ok("proxy", f"none: {way.why}" if way.proxy is None else f"{way.proxy}, {way.why}")
 
 
 def judge_name(way: Way, look: Look) -> Iterator[Verdict]:

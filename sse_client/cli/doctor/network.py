@@ -113,7 +113,7 @@ def way_to(url: Url, proxy: Optional[str], environ: Mapping[str, str] = os.envir
         if chosen is not None:
             why = f"named by {named}" if named else "named by the system's settings"
         else:
-            why = f"NO_PROXY leaves this host out of {named}" if named else "none is named"
+            why = f"NO_PROXY leaves this host out of {named}" if named else "neither -x nor the environment names one"
     if chosen is None:
         return Way(None, why, url.host, url.port)
     parts = urlsplit(chosen.url)
