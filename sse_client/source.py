@@ -496,7 +496,7 @@ class EventSource:
             self._last_activity = time.monotonic()
             attempt.received += len(arrived)
             if isinstance(arrived, (list, tuple)):
-                messages = [event for event in arrived if type(event) is MessageEvent]
+                messages = [event for event in arrived if isinstance(event, MessageEvent)]
                 events = arrived if comments else messages
                 last_event_id = messages[-1].last_event_id if messages else self._last_event_id
             else:
