@@ -21,10 +21,10 @@ import re
 import selectors
 import socket
 import ssl
-from typing import Any, Optional
+from typing import Any, Callable, Optional
 
 from .chunks import ChunkedBody
-from .interrupt import Deadline, Interrupter, Limit
+from .interrupt import Deadline, Interrupted, Interrupter, Limit
 
 BUFFER_SIZE = 64 * 1024  # bytes; recv() of more costs an mmap each time, of less saves nothing
 MAX_INTERIM_RESPONSES = 20
@@ -71,12 +71,17 @@ class SocketFile(io.BufferedIOBase):
 
     def __init__(self, sock: Any, interrupter: Interrupter, limit: Limit, deadline: Optional[Deadline] = None) -> None:
         self._ready = interrupter.readiness(sock)  # first: it may raise, and nothing else is open yet
+        self._wait = self._ready.wait
         self._interrupter = interrupter
         self._sock = sock
         self._recv = sock.recv
-        # A TLS socket may hold bytes already, so it is asked before it is waited for.
-        self._waits_first = isinstance(sock, socket.socket) and not isinstance(sock, ssl.SSLSocket)
-        self._held = b""
+        # A TLS socket may hold bytes of the record that it has read; what is like one (TLS in TLS,
+        # pyOpenSSL's) cannot say so, and is asked for bytes before it is waited for.
+        is_tls = isinstance(sock, ssl.SSLSocket)
+        self._pending: Any = sock.pending if is_tls else None
+        self._waits_first = isinstance(sock, socket.socket) and not is_tls
+        self.held = b""
+        """Bytes that have been received and not been used."""
         self.deadline = deadline
         """When the bytes that are being read must all have come, or None."""
         self.limit_waits(limit)
@@ -119,40 +124,32 @@ class SocketFile(io.BufferedIOBase):
             TimedOut: The limit of one wait was reached, or the `deadline`.
             OSError: The connection broke.
         """
+        limit, wait_limit = self._limit, self._wait_limit
         if self.deadline is not None:
             remaining = self.deadline.remaining()
-            if remaining is not None and (self._limit.seconds is None or remaining < self._limit.seconds):
-                return self._receive(self._ready.limit(remaining), self.deadline.limit)
-        return self._receive(self._wait_limit, self._limit)
-
-    def _receive(self, wait_limit: Any, limit: Limit) -> bytes:
-        if self._waits_first and not self._ready.wait(wait_limit):
+            if remaining is not None and (limit.seconds is None or remaining < limit.seconds):
+                limit, wait_limit = self.deadline.limit, self._ready.limit(remaining)
+        waits_first = self._waits_first or (self._pending is not None and not self._pending())
+        if waits_first and not self._wait(wait_limit):
             raise limit.timed_out()
         while True:
             if self._interrupter.interrupted:
-                self._interrupter.check()
+                raise Interrupted
             try:
                 return self._recv(BUFFER_SIZE) or b""  # TLS in TLS says 0
             except _WOULD_BLOCK:
-                if not self._ready.wait(wait_limit):
+                if not self._wait(wait_limit):
                     raise limit.timed_out() from None
             except ssl.SSLWantWriteError:
                 self._interrupter.wait(self._sock, selectors.EVENT_WRITE, Deadline(limit))
 
     def take(self) -> bytes:
-        """Return the bytes that are held already, and hold none."""
-        held, self._held = self._held, b""
+        """Return the bytes that are held already, and hold none; if there are none, wait as `receive` does."""
+        held = self.held
+        if not held:
+            return self.receive()
+        self.held = b""
         return held
-
-    def give_back(self, data: bytes) -> None:
-        """Hold bytes that were taken or received and not used."""
-        assert not self._held
-        self._held = data
-
-    @property
-    def holds_bytes(self) -> bool:
-        """Whether bytes have been received and not been used."""
-        return bool(self._held)
 
     # What http.client and urllib3 call, for readers that are not this package's -----------
 
@@ -160,17 +157,17 @@ class SocketFile(io.BufferedIOBase):
         """See `io.BufferedIOBase`."""
         if size == 0:
             return b""  # and no wait: http.client asks for it at the end of a body with a Content-Length
-        data = self.take() or self.receive()
+        data = self.take()
         if 0 < size < len(data):
-            self.give_back(data[size:])
+            self.held = data[size:]
             data = data[:size]
         return data
 
     def peek(self, size: int = 0) -> bytes:  # noqa: ARG002 - the size is a hint
         """See `io.BufferedReader`."""
-        if not self._held:
-            self._held = self.receive()
-        return self._held
+        if not self.held:
+            self.held = self.receive()
+        return self.held
 
     def read(self, size: Optional[int] = -1) -> bytes:
         """See `io.BufferedIOBase`."""
@@ -190,14 +187,14 @@ class SocketFile(io.BufferedIOBase):
         pieces = []
         length = 0
         while True:
-            data = self.take() or self.receive()
+            data = self.take()
             end = data.find(b"\n") + 1 or len(data)
             if 0 <= most < length + end:
                 end = most - length
             pieces.append(data[:end])
             length += end
             if end < len(data):
-                self.give_back(data[end:])
+                self.held = data[end:]
             if not data or data[end - 1 : end] == b"\n" or length == most:
                 return b"".join(pieces)
 
@@ -214,8 +211,8 @@ class SocketFile(io.BufferedIOBase):
         """
         self.deadline = None
         try:
-            self.give_back(self.take() or self.receive())
-            if not self._held:
+            self.held = self.take()
+            if not self.held:
                 raise http.client.RemoteDisconnected("the server closed the connection without a response")
             self.deadline = Deadline(Limit(HEAD_TIME, ""))
             self._check_protocol()
@@ -251,7 +248,7 @@ class SocketFile(io.BufferedIOBase):
             if not more:
                 raise HeadCutOff
             data += more
-        self.give_back(data)
+        self.held = data
         if data.startswith(b"HTTP/"):
             return
         if data.startswith(b"\x15\x03"):  # a TLS alert (RFC 8446, section 5.1)
@@ -363,9 +360,9 @@ class StreamResponse(http.client.HTTPResponse):
             http.client.HTTPException: The body is cut off, or its framing is wrong.
             Interrupted, TimedOut, OSError: As `SocketFile.receive`.
         """
-        if n == 0 or (self.fp is None and not self._ahead):
+        if n == 0:
             return b""
-        data, self._ahead = self._ahead or self._read_body(), b""
+        data, self._ahead = self._ahead or self.next_piece()(), b""
         if 0 < n < len(data):
             self._ahead = data[n:]
             data = data[:n]
@@ -389,18 +386,26 @@ class StreamResponse(http.client.HTTPResponse):
         buffer[: len(data)] = data
         return len(data)
 
-    def _read_body(self) -> bytes:
-        if self.length == 0:  # to HEAD, and for statuses without a body, whatever else the head says
-            return self._end()
-        if self.chunked:
-            return self._read_chunks()
-        data = self.file.take() or self.file.receive()
-        if self.length is None:
-            return data or self._end()
-        if not data:
+    def next_piece(self) -> Callable[[], bytes]:
+        """Return what reads the next piece of the body, as `read1` does with nothing left over: the cheapest way."""
+        if self.length is not None:  # 0 to HEAD, and for statuses without a body, whatever else the head says
+            return self._read_sized
+        return self._read_chunks if self.chunked else self._read_to_end
+
+    def _read_to_end(self) -> bytes:
+        if self.fp is None:
+            return b""
+        return self.file.take() or self._end()
+
+    def _read_sized(self) -> bytes:
+        if self.fp is None:
+            return b""
+        assert self.length is not None
+        data = self.file.take() if self.length else b""
+        if self.length and not data:
             raise http.client.IncompleteRead(b"", self.length)
         if len(data) > self.length:
-            self.file.give_back(data[self.length :])
+            self.file.held = data[self.length :]
             data = data[: self.length]
         self.length -= len(data)
         if not self.length:
@@ -408,19 +413,22 @@ class StreamResponse(http.client.HTTPResponse):
         return data
 
     def _read_chunks(self) -> bytes:
+        if self.fp is None:
+            return b""
         chunks = self._chunks
         while not chunks.has_ended:
-            chunks.check()
-            received = self.file.take() or self.file.receive()
+            if chunks.fault is not None:
+                raise chunks.fault
+            received = self.file.take()
             if not received:
                 raise http.client.IncompleteRead(b"")
             data = chunks.feed(received)
             if data:
                 return data
-        self.file.give_back(chunks.rest)
+        self.file.held = chunks.rest
         return self._end(is_whole=self.file.skip_trailers())
 
     def _end(self, *, is_whole: bool = True) -> bytes:
-        self.is_whole = is_whole and not self.file.holds_bytes
+        self.is_whole = is_whole and not self.file.held
         self.close()
         return b""
