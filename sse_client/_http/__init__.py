@@ -12,7 +12,7 @@ Who owns what::
                 │    └─ Watch, views (watched.py)    make the connections of any pool or session interruptible
                 └─ Response                  reads one body
                      └─ StreamResponse (raw_response.py)   http.client's response: strict heads, chunks (chunks.py)
-                          └─ SocketFile                    waits, and receives; codings are undone in coding.py
+                          └─ SocketFile (socket_file.py)   waits, and receives; codings are undone in coding.py
 
 `url`, `headers`, `message`, `verdict`, `chunks` and `coding` are pure: values in, values out.
 `connecting` makes a TCP connection (RFC 8305), `socks` speaks to a SOCKS proxy. `handshake`,
@@ -32,11 +32,11 @@ who waits                    where                                        for at
 ===========================  ===========================================  =====================
 connecting, all addresses    `connecting._Race`                           connect_timeout,
 the talk with SOCKS          `socks._Interruptible`, under PySocks        for all of these
-the answer to CONNECT        `raw_response.SocketFile`                    together
+the answer to CONNECT        `socket_file.SocketFile`                    together
 the handshake of TLS         `watched._Context`
-the head of a response       `raw_response.SocketFile`                    response_timeout a
+the head of a response       `socket_file.SocketFile`                    response_timeout a
                                                                           wait; then 30 s in all
-the body                     `raw_response.SocketFile`                    idle_timeout a wait
+the body                     `socket_file.SocketFile`                    idle_timeout a wait
 the body of a rejection      the same                                     5 s in all
 a pool that blocks           `watched._PoolView`, in slices of 50 ms      connect_timeout
 the next attempt             `sse_client.source`                          the policy's delay

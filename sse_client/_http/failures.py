@@ -30,7 +30,7 @@ from sse_client.errors import (
 from .coding import CodingError
 from .interrupt import Limit, TimedOut
 from .proxies import Proxy
-from .raw_response import HeadCutOff, NotHTTP
+from .socket_file import HeadCutOff, NotHTTP
 from .verdict import status_text
 
 FOREIGN_ERRORS = (urllib3_errors.HTTPError, http.client.HTTPException, OSError, ValueError)
