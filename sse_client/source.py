@@ -488,6 +488,7 @@ class EventSource:
             last_event_id=self._last_event_id, origin=head.origin, max_event_size=self._max_event_size
         )
         comments = CommentEvent in wanted
+        events: Any
         feed: Any = parser.feed_with_comments if comments else parser.feed
         while not asked:
             arrived = connection.read()
