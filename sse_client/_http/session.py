@@ -129,7 +129,9 @@ class RequestsTransport(Transport):
         - an error of the session's own set-up or code: raised, and not retried;
         - an error of the network: what `failures.request_failed` makes of it.
         """
-        when = Circumstances(str(request.url), self._timeouts, None)
+        when = Circumstances(
+            str(request.url), self._timeouts, None, lambda: "the authorities are those of the session's verify"
+        )
         for is_last in (*[False] * MAX_STALE, True):
             try:
                 self._interrupter.check()

@@ -175,7 +175,7 @@ class Urllib3Transport(Transport):
         cookie = self._pools.cookies.header(request.url)
         if cookie and "Cookie" not in headers:
             headers |= {"Cookie": cookie}
-        when = Circumstances(shown, self._timeouts, proxy)
+        when = Circumstances(shown, self._timeouts, proxy, self._pools.authorities)
         for _ in range(MAX_STALE):
             try:
                 raw = view.urlopen(
