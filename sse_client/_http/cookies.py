@@ -3,18 +3,21 @@
 ``Set-Cookie`` is read as RFC 6265, section 5.2, says, with the corrections of its revision: any text can be read, and
 what makes no sense counts for itself alone. An attribute with a wrong value is as if it were not there, and a field
 that is no cookie leaves those beside it as they are. ``http.cookiejar`` is not used: it drops all cookies of a response
-for one bad field, warns with a traceback, and needs a tenth of a second for a date made of blanks.
+for one bad field, warns with a traceback, and needs a tenth of a second for a date made of blanks. Where requests uses
+it, it is given what `cleaned` leaves.
 
 One thing is stricter here than in a browser: a cookie does not leave its origin, though its domain would allow it.
 """
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from email.utils import formatdate
 from typing import Optional
 
 from .headers import unfolded
@@ -23,6 +26,7 @@ from .url import Url
 _MAX_COOKIES = 200
 _MAX_COOKIE = 4096  # characters, attributes included; browsers take no more either
 _MAX_AGE_DIGITS = 10  # 300 years
+_LAST_DATE = 253402300799.0  # the end of the year 9999, in seconds since the epoch
 
 # RFC 6265, section 5.1.1. Each is matched at the beginning of one token, and what follows may not be a digit.
 _DELIMITERS = re.compile(r"[\t\x20-\x2f\x3b-\x40\x5b-\x60\x7b-\x7e]+")
@@ -58,8 +62,8 @@ class Cookies:
         """Keep what the ``Set-Cookie`` headers of a response from this URL say."""
         now = time.time()
         for name, value in headers:
-            if name.lower() == "set-cookie" and len(value) <= _MAX_COOKIE:
-                cookie = _parse(unfolded(value), url, now)
+            if name.lower() == "set-cookie":
+                cookie = _parse(value, url, now)
                 if cookie is not None:
                     # A cookie that is set again keeps its place.
                     self._by_origin.setdefault(url.origin, {})[cookie.name, cookie.path] = cookie
@@ -85,9 +89,30 @@ class Cookies:
                 del self._by_origin[origin]
 
 
-def _parse(text: str, url: Url, now: float) -> Optional[_Cookie]:
-    """Return the cookie that a ``Set-Cookie`` field sets, or None if it sets none here."""
-    if _CONTROLS.search(text):
+def cleaned(text: str) -> Optional[str]:
+    """Return a ``Set-Cookie`` field with those of its attributes that make sense, or None if it sets no cookie.
+
+    For ``http.cookiejar``, which requests uses.
+    """
+    parts = _split(text)
+    if parts is None:
+        return None
+    name, value, attributes = parts
+    kept = [f"{name}={value}" if name else value]
+    kept += [flag for flag in ("Secure", "HttpOnly") if flag.lower() in attributes]
+    kept += [f"{key}={attributes[key.lower()]}" for key in ("Domain", "SameSite") if attributes.get(key.lower())]
+    if attributes.get("path", "").startswith("/"):
+        kept.append(f"Path={attributes['path']}")
+    expires = _expiry(attributes, time.time())
+    if expires is not None:
+        kept.append(f"Expires={formatdate(min(max(expires, 0.0), _LAST_DATE), usegmt=True)}")
+    return "; ".join(kept)
+
+
+def _split(text: str) -> Optional[tuple[str, str, dict[str, str]]]:
+    """Return name, value and attributes of a cookie, names of attributes in lower case; or None if it is none."""
+    text = unfolded(text)
+    if len(text) > _MAX_COOKIE or _CONTROLS.search(text):
         return None
     pair, *rest = text.split(";")
     before, equals, after = pair.partition("=")
@@ -98,12 +123,24 @@ def _parse(text: str, url: Url, now: float) -> Optional[_Cookie]:
     for attribute in rest:
         attribute_name, _, attribute_value = attribute.partition("=")
         attributes[attribute_name.strip(" \t").lower()] = attribute_value.strip(" \t")
+    return name, value, attributes
+
+
+def _parse(text: str, url: Url, now: float) -> Optional[_Cookie]:
+    """Return the cookie that a ``Set-Cookie`` field sets, or None if it sets none here."""
+    parts = _split(text)
+    if parts is None:
+        return None
+    name, value, attributes = parts
     if "secure" in attributes and url.scheme != "https":
         return None
     if not _is_in_domain(url.host, attributes.get("domain", "")):
         return None
     path = attributes.get("path", "")
-    return _Cookie(name, value, path if path.startswith("/") else _default_path(url), _expiry(attributes, now))
+    expires = _expiry(attributes, now)
+    if not path.startswith("/"):
+        path = _default_path(url)
+    return _Cookie(name, value, path, math.inf if expires is None else expires)
 
 
 def _is_in_domain(host: str, domain: str) -> bool:
@@ -116,15 +153,15 @@ def _default_path(url: Url) -> str:
     return url.target.partition("?")[0].rpartition("/")[0] or "/"
 
 
-def _expiry(attributes: dict[str, str], now: float) -> float:
+def _expiry(attributes: dict[str, str], now: float) -> Optional[float]:
+    """Return when a cookie expires, or None if it lasts as long as the session."""
     max_age = attributes.get("max-age", "")
     digits = max_age[1:] if max_age.startswith("-") else max_age
-    if digits.isascii() and digits.isdigit():
-        if max_age.startswith("-"):
-            return 0.0
-        return now + int(digits) if len(digits) <= _MAX_AGE_DIGITS else float("inf")
-    expires = _timestamp(attributes.get("expires", ""))
-    return float("inf") if expires is None else expires
+    if not (digits.isascii() and digits.isdigit()):
+        return _timestamp(attributes.get("expires", ""))
+    if max_age.startswith("-"):
+        return 0.0
+    return now + int(digits) if len(digits) <= _MAX_AGE_DIGITS else math.inf
 
 
 def _timestamp(text: str) -> Optional[float]:

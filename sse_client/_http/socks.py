@@ -16,10 +16,7 @@ from .interrupt import Deadline, Interrupter
 
 
 class _Interruptible(socket.socket):
-    """The socket under PySocks': connected already. It waits before each read.
-
-    PySocks makes the socket blocking while it talks, so a read that finds nothing would not return.
-    """
+    """The socket under PySocks': connected already, and not blocking."""
 
     interrupter: Interrupter
     deadline: Deadline
@@ -28,8 +25,11 @@ class _Interruptible(socket.socket):
         """Do nothing: the connection to the proxy has been made."""
 
     def recv_into(self, *args: Any) -> int:  # what a file made of the socket reads with
-        self.interrupter.wait(self, selectors.EVENT_READ, self.deadline)
-        return socket.socket.recv_into(self, *args)
+        while True:
+            try:
+                return socket.socket.recv_into(self, *args)
+            except BlockingIOError:
+                self.interrupter.wait(self, selectors.EVENT_READ, self.deadline)
 
 
 class _ProxySocket(pysocks.socksocket, _Interruptible):  # type: ignore[misc]
@@ -65,6 +65,7 @@ def negotiate(
             options["username"],
             options["password"],
         )
+        proxied.settimeout(0)
         proxied.connect(destination)
         # PySocks' part is over, and its socket has methods of its own for everything.
         connected = socket.socket(proxied.family, proxied.type, proxied.proto, fileno=proxied.detach())

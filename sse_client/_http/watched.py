@@ -42,6 +42,7 @@ from urllib3.exceptions import EmptyPoolError
 from urllib3.util.ssl_ import create_urllib3_context, resolve_cert_reqs, resolve_ssl_version
 
 from .connecting import connect
+from .cookies import cleaned
 from .failures import CertificateFileError
 from .interrupt import Deadline, Interrupted, Interrupter, Limit
 from .raw_response import StreamResponse
@@ -123,6 +124,17 @@ class _AdapterView(_View):
 
     def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
         return _view_of_pool(super().get_connection_with_tls_context(*args, **kwargs), self.watch)  # type: ignore[misc]
+
+    def build_response(self, request: Any, response: Any) -> Any:
+        """Do as the original does, which stores the cookies of the response, but of those only what makes sense."""
+        stream = stream_of(response)
+        if stream is not None:
+            fields = [cleaned(field) for field in stream.headers.get_all("Set-Cookie", ())]
+            for name in ("Set-Cookie", "Set-Cookie2"):
+                del stream.headers[name]
+            for field in filter(None, fields):
+                stream.headers["Set-Cookie"] = field
+        return super().build_response(request, response)  # type: ignore[misc]
 
 
 class _ManagerView(_View):

@@ -43,7 +43,7 @@ from .headers import DEFAULT_HEADERS, Headers, response_headers
 from .interrupt import Deadline, Interrupted, Interrupter, Limit
 from .message import Request
 from .proxies import environment_proxy
-from .socket_file import SocketFile
+from .raw_response import SocketFile
 from .tunnel import open_socket
 from .verdict import MAX_REJECTED_BODY, retry_after, status_text
 

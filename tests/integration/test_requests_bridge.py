@@ -220,7 +220,6 @@ class Wrapper(BaseAdapter):
         self._inner.close()
 
 
-@pytest.mark.needs("shutdown", "nothing else ends a wait in a socket that is shown to nobody")
 def test_closing_over_another_adapter(server: EventStreamServer, session: Any) -> None:
     """There, an open stream is closed at once; an attempt without a response ends when its time-out is up."""
     session.mount("http://", Wrapper())
@@ -348,6 +347,32 @@ def test_cookies_of_a_login_and_of_a_redirect_are_sent(server: EventStreamServer
     assert [request.headers.get("Cookie") for request in server.requests] == [None, "login=1", "login=1"]
 
 
+@pytest.mark.parametrize(
+    "attributes",
+    ["Max-Age", "Max-Age=x", "Version=x", "Version=1; Port", 'a="; b', "Expires", "Expires=" + " " * 4000, "Domain"],
+)
+def test_a_cookie_whose_attributes_make_no_sense(server: EventStreamServer, session: Any, attributes: str) -> None:
+    """A wrong attribute is left out before http.cookiejar meets it: all cookies are kept, and nothing is warned of."""
+    cookies = [("Set-Cookie", "a=1; Path=/"), *[("Set-Cookie", f"b=2; {attributes}")] * 12, ("Set-Cookie2", "c=3")]
+    server.stream(event("a"), headers=cookies)
+    began = time.process_time()
+    assert data_of(follow(session, server.url)) == ["a"]
+    assert time.process_time() - began < 0.5
+    assert session.cookies.get_dict() == {"a": "1", "b": "2"}
+
+
+@pytest.mark.parametrize("id_", ["\x1c7", "\x0b7", "\x0c 7", "\x1f", "\x857", "\u20287", "\x01", "7\x0b"])
+def test_ids_that_begin_with_control_characters(server: EventStreamServer, session: Any, id_: str) -> None:
+    """What requests takes for an attempt to forge a header comes back to the server, as over this package's pools."""
+    with EventStreamServer() as elsewhere:
+        server.stream(event("a", id=id_))
+        server.redirect(elsewhere.url)
+        elsewhere.stream(event("b"))
+        assert data_of(follow(session, server.url, AT_ONCE)) == ["a", "b"]
+        for request in (*server.requests[1:], *elsewhere.requests):
+            assert request.headers["Last-Event-ID"] == id_
+
+
 def test_retries_of_the_session(server: EventStreamServer) -> None:
     """A session that tries again by itself does so inside one attempt."""
     with requests.Session() as session:
@@ -370,7 +395,7 @@ def test_a_proxy_of_the_session(session: Any) -> None:
         session.proxies = {"http": server.url.replace("//", "//me:pw@")}
         server.stream(event("a"))
         assert data_of(follow(session, "http://no-such-host.invalid/stream")) == ["a"]
-        (request,) = server.requests
+    (request,) = server.requests
     assert request.target == "http://no-such-host.invalid/stream"
     assert request.headers["Proxy-Authorization"] == "Basic bWU6cHc="
 
