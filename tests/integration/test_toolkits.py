@@ -58,9 +58,11 @@ def phases(exchange: Exchange) -> None:
         exchange.send(FLOOD)
 
 
-@pytest.mark.parametrize("toolkit", TOOLKITS)
+@pytest.mark.parametrize(
+    ("toolkit", "keep"), [*((toolkit, "all") for toolkit in TOOLKITS), ("asyncio", "latest"), ("tkinter", "latest")]
+)
 def test_a_main_loop_stays_alive_under_a_flood_and_sleeps_without_one(
-    toolkit: str, server: EventStreamServer, display: str, tmp_path: Path
+    toolkit: str, keep: str, server: EventStreamServer, display: str, tmp_path: Path
 ) -> None:
     """Nothing runs while nothing arrives; events are handled at once; under a flood the timers beat, the memory
     stays, and close() is prompt and final.
@@ -69,7 +71,7 @@ def test_a_main_loop_stays_alive_under_a_flood_and_sleeps_without_one(
     python = python_with(toolkit)
     (tmp_path / "urllib3").symlink_to(Path(urllib3.__file__).parent)
     process = subprocess.Popen(
-        [python, "-u", str(ROOT / "tests" / "integration" / "toolkits.py"), toolkit, server.url],
+        [python, "-u", str(ROOT / "tests" / "integration" / "toolkits.py"), toolkit, keep, server.url],
         stdout=subprocess.PIPE,
         stderr=None,
         text=True,
@@ -93,8 +95,8 @@ def test_a_main_loop_stays_alive_under_a_flood_and_sleeps_without_one(
     assert measured["idle_runs"] <= 2, "something polls"
     assert measured["idle"] < 0.1
     assert measured["delay"] < 0.1
-    assert measured["beats"] > 0.25
-    assert measured["gap"] < 0.5
+    assert measured["beats"] > 0.15
+    assert measured["gap"] < 1.0
     assert measured["growth"] < 20
     assert measured["close"] < 0.25
     assert measured["late"] == 0

@@ -1,4 +1,4 @@
-"""A program with the main loop of some toolkit, which measures how alive it stays: python toolkits.py TOOLKIT URL
+"""A program with the main loop of some toolkit, which measures how alive it stays: python toolkits.py TOOLKIT KEEP URL
 
 The server says by events of the type "phase" what is measured: "idle" is a quiet stream, "trickle" are events
 that carry the time at which they were sent, "flood" is more events than can be handled. The program ends by
@@ -182,9 +182,9 @@ class CountingQueue(DispatchQueue):
 class Meter:
     """A listener whose handlers measure what each phase is for."""
 
-    def __init__(self, toolkit: Toolkit, url: str) -> None:
+    def __init__(self, toolkit: Toolkit, keep: Any, url: str) -> None:
         self.toolkit = toolkit
-        self.queue = toolkit.queue = CountingQueue(notify=toolkit.notify)
+        self.queue = toolkit.queue = CountingQueue(keep=keep, notify=toolkit.notify)
         self.listener = Listener(EventSource(url), dispatch=self.queue)
         self.listener.on("phase", self.begin)
         self.listener.on("tick", self.tick)
@@ -241,7 +241,8 @@ class Meter:
         self.measured.update(
             beats=self.beats * BEAT / seconds,
             gap=self.longest_gap,
-            events_a_second=self.handled / seconds,
+            arrived=(self.handled + self.queue.dropped) / seconds,
+            handled=self.handled / seconds,
             delay=self.delays[len(self.delays) // 2],
             growth=memory() - self.memory,
         )
@@ -252,4 +253,4 @@ class Meter:
 
 
 if __name__ == "__main__":
-    Meter(TOOLKITS[sys.argv[1]](), sys.argv[2]).run()
+    Meter(TOOLKITS[sys.argv[1]](), sys.argv[2], sys.argv[3]).run()
