@@ -14,8 +14,8 @@ from sse_client.testing import EventStreamServer, Exchange, event, hold, raw
 
 from .support import AT_ONCE, Follower, data_of
 
-RETRIED = (408, 425, 429, 500, 502, 503, 504)
-FATAL = (201, 202, 206, 300, 305, 400, 401, 403, 404, 405, 406, 407, 410, 418, 451, 501, 505, 511, 599)
+RETRIED = (408, 425, 429, 500, 502, 503, 504, 507, 509, 511, 520, 524, 529, 599)
+FATAL = (201, 202, 206, 300, 305, 400, 401, 403, 404, 405, 406, 407, 410, 418, 420, 451, 499, 501, 505, 506, 508, 510)
 
 KEPT_ALIVE_OR_CLOSED = [pytest.param(False, id="kept alive"), pytest.param(True, id="closed")]
 

@@ -110,7 +110,7 @@ LOCATIONS = (
     b"http://[::1]:%%d/%d",
     b"https://127.0.0.1:%%d/%d",
     b"file:///%d",
-    b"/\xc3\xa9 %d",
+    b"/\xc3\xa9 x%d",
     b"/\xff%d",
     b"///127.0.0.1:%%d/%d",
     b"\\\\127.0.0.1:%%d/%d",
@@ -347,6 +347,13 @@ class Outcome(NamedTuple):
     last_event_id: str
     asked: list[bytes]
 
+    def agrees_with(self, other: Outcome) -> bool:
+        """Whether they are the same. Of a coding that breaks, more or less comes out before the break."""
+        if "content encoding is broken" in self.end:
+            shorter, longer = sorted((self.events, other.events), key=len)
+            return (self.end, self.asked, shorter) == (other.end, other.asked, longer[: len(shorter)])
+        return self == other
+
 
 def play(server: Server, case: Case, way_to_cut: int) -> Outcome:
     server.way_to_cut = way_to_cut
@@ -385,7 +392,7 @@ def check(seed: str, server: Server, watcher: Watcher) -> tuple[str, list[str]]:
                 wrong.append(f"no other thread ran for {watcher.longest:.2f} s (cut {way_to_cut})")
             if time.monotonic() - began > TIME_LIMIT:
                 wrong.append(f"took {time.monotonic() - began:.1f} s (cut {way_to_cut})")
-        differing = [outcome for outcome in outcomes if outcome != outcomes[0]]
+        differing = [outcome for outcome in outcomes if not outcome.agrees_with(outcomes[0])]
         if not differing:
             break
     else:
