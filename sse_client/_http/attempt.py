@@ -15,9 +15,9 @@ from http import HTTPStatus
 from typing import Optional, final
 
 from sse_client.connector import Connection, ResponseHead
-from sse_client.errors import ConnectionFailed, ResponseRejected
+from sse_client.errors import ResponseRejected
 
-from .failures import USERS_ERRORS, words
+from .failures import USERS_ERRORS, function_failed
 from .headers import Headers
 from .message import RedirectRefused, Request, RequestOptions
 from .verdict import MAX_REDIRECTS, MAX_REJECTED_BODY, is_redirect, retry_after
@@ -132,8 +132,7 @@ class HttpConnection(Connection):
         try:
             return self._options.request(last_event_id)
         except USERS_ERRORS as error:
-            reason = f"the function for the URL or the headers failed: {type(error).__name__}: {words(error)}"
-            raise ConnectionFailed(reason, url="") from error
+            raise function_failed(error) from error
 
     def _follow_redirects(self, request: Request) -> tuple[Request, Response]:
         for redirects in range(MAX_REDIRECTS + 1):

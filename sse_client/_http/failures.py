@@ -128,6 +128,13 @@ def reading_failed(error: Exception, url: str, limit: Limit) -> ConnectionLost:
     return ConnectionLost(f"the connection broke: {words(cause)}", url=url)
 
 
+def function_failed(error: Exception) -> ConnectionFailed:
+    """Return the error for a ``url`` or ``headers`` function that raised one of `USERS_ERRORS`."""
+    return ConnectionFailed(
+        f"the function for the URL or the headers failed: {type(error).__name__}: {words(error)}", url=""
+    )
+
+
 def is_stale(error: Exception) -> bool:
     """Whether this is how a kept connection fails that the server had closed meanwhile (RFC 9112, section 9.3.1)."""
     stale = (http.client.RemoteDisconnected, ConnectionResetError, ConnectionAbortedError, BrokenPipeError)

@@ -1,4 +1,6 @@
-"""What the handshake of a WebSocket asks for, checked: the request of any HTTP client, and a few things more.
+"""What the handshake of a WebSocket asks for, and what its failure means.
+
+It asks for what any HTTP client does, and a few things more.
 
 Rules of this file: values and functions of values. A handshake is an HTTP request, so its
 URL is kept as one, ``http`` or ``https``, and turned back for websockets and for showing.
@@ -7,18 +9,24 @@ URL is kept as one, ``http`` or ``https``, and turned back for websockets and fo
 from __future__ import annotations
 
 import re
+import socket
 import ssl
+import time
 from collections.abc import Mapping, Sequence
+from http.client import HTTPException
 from typing import Callable, NamedTuple, Optional
 
+from websockets.http11 import Response
 from websockets.typing import Subprotocol
 
+from sse_client.errors import ConnectionFailed, EventSourceError, ResponseRejected, chain_of
 from sse_client.events import MessageEvent
 
-from .headers import NAME_PATTERN, Headers, check_headers
+from .headers import NAME_PATTERN, Headers, check_headers, response_headers
 from .message import HeadersOrFunction, RequestOptions, UrlOrFunction
 from .proxies import Proxy
 from .url import Url
+from .verdict import MAX_REJECTED_BODY, retry_after, status_text
 
 _OF_THE_HANDSHAKE = ("connection", "upgrade")
 
@@ -90,3 +98,35 @@ def _for_handshake(headers: Optional[Mapping[str, str]]) -> Headers:
 def as_websocket(url: str) -> str:
     """Return an ``http`` URL, or a ``https`` one, with the scheme ``ws`` or ``wss``."""
     return "ws" + url[4:]
+
+
+def rejection_of(response: Response, url: str) -> ResponseRejected:
+    """Return the error for an answer to the handshake that is not 101."""
+    headers = headers_of(response)
+    return ResponseRejected(
+        f"the server answered the WebSocket handshake with {status_text(response.status_code)}",
+        url=url,
+        status=response.status_code,
+        headers=headers,
+        body=bytes(response.body or b"")[:MAX_REJECTED_BODY],
+        retry_after=retry_after(headers, now=time.time()),
+    )
+
+
+def has_closed_the_way(failure: EventSourceError) -> bool:
+    """Whether nothing could be asked because of what stands between, rather than for want of a server.
+
+    Args:
+        failure: What has kept the connection from being made: the handshake was not sent.
+    """
+    if isinstance(failure, ResponseRejected):  # of a proxy that was asked for a tunnel
+        return failure.status not in (401, 407) and failure.status < 500
+    return isinstance(failure, ConnectionFailed) and any(
+        isinstance(link, (ConnectionResetError, HTTPException, ssl.SSLError, socket.timeout, TimeoutError))
+        for link in chain_of(failure)
+    )
+
+
+def headers_of(response: Response) -> Headers:
+    """Return the headers of an answer to the handshake."""
+    return response_headers(response.headers.raw_items())

@@ -11,10 +11,7 @@ from __future__ import annotations
 
 import logging
 import socket
-import ssl
-import time
 from collections import deque
-from http.client import HTTPException
 from typing import Any, Optional, Union
 
 from websockets.client import ClientProtocol
@@ -33,27 +30,33 @@ from sse_client.errors import (
     EventSourceError,
     EventTooLarge,
     ResponseRejected,
-    chain_of,
 )
 from sse_client.events import CommentEvent, MessageEvent
 
-from .failures import Circumstances, Timeouts, interrupted, reading_failed, request_failed, timed_out
-from .handshake import WebSocketSettings, as_websocket
-from .headers import DEFAULT_HEADERS, Headers, response_headers
+from .failures import (
+    USERS_ERRORS,
+    Circumstances,
+    Timeouts,
+    function_failed,
+    interrupted,
+    reading_failed,
+    request_failed,
+    timed_out,
+)
+from .handshake import WebSocketSettings, as_websocket, has_closed_the_way, headers_of, rejection_of
+from .headers import DEFAULT_HEADERS, Headers
 from .interrupt import Deadline, Interrupted, Interrupter, Limit
 from .message import Request
 from .proxies import environment_proxy
 from .raw_response import SocketFile
 from .tunnel import open_socket
-from .verdict import MAX_REJECTED_BODY, retry_after, status_text
 
 _log = logging.getLogger("sse_client")
 # websockets logs requests and frames at DEBUG, tokens and messages among them.
 _SILENT = logging.Logger("sse_client.websockets", logging.CRITICAL + 1)  # noqa: LOG001 - no configuration reaches it
 
 _CLEAN_ENDS = (CloseCode.NORMAL_CLOSURE, CloseCode.GOING_AWAY, CloseCode.NO_STATUS_RCVD)
-_UNAUTHORIZED, _FORBIDDEN, _PROXY_LOGIN = 401, 403, 407
-_SERVER_ERRORS = 500
+_UNAUTHORIZED, _FORBIDDEN = 401, 403
 
 
 class WebSocketConnection(Connection):
@@ -102,7 +105,7 @@ class WebSocketConnection(Connection):
     # Opening ----------------------------------------------------------------------------
 
     def open(self, last_event_id: str) -> ResponseHead:
-        """See `Connection.open`. Also raises what the user's functions raise, an `OSError` aside."""
+        """See `Connection.open`. Also raises what the user's functions raise, those of the network aside."""
         self._last_event_id = last_event_id
         try:
             return self._open(self._request())
@@ -115,9 +118,8 @@ class WebSocketConnection(Connection):
     def _request(self) -> Request:
         try:
             return self._settings.options.request("")
-        except OSError as error:  # the server that the user's function asks, for a token perhaps, is down
-            reason = f"the function for the URL or the headers failed: {type(error).__name__}"
-            raise ConnectionFailed(reason, url=self._url) from error
+        except USERS_ERRORS as error:
+            raise function_failed(error) from error
 
     def _open(self, request: Request) -> ResponseHead:
         self._url = as_websocket(str(request.url))
@@ -127,7 +129,7 @@ class WebSocketConnection(Connection):
         try:
             self._connect(request)
         except EventSourceError as failure:
-            self.is_blocked = _has_closed_the_way(failure)
+            self.is_blocked = has_closed_the_way(failure)
             raise
         try:
             response = self._shake_hands(request, deadline)
@@ -139,7 +141,7 @@ class WebSocketConnection(Connection):
         except ConnectionFailed:
             self.is_blocked = True
             raise
-        return ResponseHead(self._url, self._origin, response.status_code, _headers_of(response))
+        return ResponseHead(self._url, self._origin, response.status_code, headers_of(response))
 
     def _connect(self, request: Request) -> None:
         settings = self._settings
@@ -180,7 +182,7 @@ class WebSocketConnection(Connection):
         except OSError as error:
             raise self._no_answer("no answer to the handshake", error, self._limit) from error
         if isinstance(protocol.handshake_exc, InvalidStatus):
-            raise self._rejection(protocol.handshake_exc.response)
+            raise rejection_of(protocol.handshake_exc.response, self._url)
         if protocol.handshake_exc is not None:
             if isinstance(protocol.handshake_exc.__cause__, EOFError):
                 reason = "the connection was closed without an answer to the handshake"
@@ -213,17 +215,6 @@ class WebSocketConnection(Connection):
         if isinstance(error, socket.timeout):
             return timed_out(what, socket.timeout(), limit, when)  # the whole limit, not what was left of it
         return request_failed(error, when)
-
-    def _rejection(self, response: Response) -> ResponseRejected:
-        headers = _headers_of(response)
-        return ResponseRejected(
-            f"the server answered the WebSocket handshake with {status_text(response.status_code)}",
-            url=self._url,
-            status=response.status_code,
-            headers=headers,
-            body=bytes(response.body or b"")[:MAX_REJECTED_BODY],
-            retry_after=retry_after(headers, now=time.time()),
-        )
 
     # Reading ----------------------------------------------------------------------------
 
@@ -352,17 +343,3 @@ class WebSocketConnection(Connection):
         sock, self._sock = self._sock, None
         if sock is not None:
             sock.close()
-
-
-def _has_closed_the_way(failure: EventSourceError) -> bool:
-    """Whether no WebSocket can be begun because of what stands between, rather than for want of a server."""
-    if isinstance(failure, ResponseRejected):  # of a proxy that was asked for a tunnel
-        return failure.status not in (_UNAUTHORIZED, _PROXY_LOGIN) and failure.status < _SERVER_ERRORS
-    return isinstance(failure, ConnectionFailed) and any(
-        isinstance(link, (ConnectionResetError, HTTPException, ssl.SSLError, socket.timeout, TimeoutError))
-        for link in chain_of(failure)
-    )
-
-
-def _headers_of(response: Response) -> Headers:
-    return response_headers(response.headers.raw_items())
