@@ -117,8 +117,9 @@ class EventSource:
             (``HTTP_PROXY``, ``HTTPS_PROXY``, ``ALL_PROXY``, except for ``NO_PROXY``; in lower
             case too), and on macOS and Windows the system's settings.
         ssl_context: What to check certificates with, and to show one's own: for a private
-            authority, a client certificate, pinned versions. By default the system's
-            authorities, and always the host name.
+            authority, a client certificate, pinned versions. By default OpenSSL's
+            authorities, or what ``SSL_CERT_FILE`` names; the operating system's if
+            truststore is installed. The host name is always checked.
         pool: A ``urllib3.PoolManager`` of the application's, which is used and not closed;
             headers and time-outs are those given here and not the pool's own.
 
@@ -488,6 +489,7 @@ class EventSource:
             last_event_id=self._last_event_id, origin=head.origin, max_event_size=self._max_event_size
         )
         comments = CommentEvent in wanted
+        events: Any
         feed: Any = parser.feed_with_comments if comments else parser.feed
         while not asked:
             arrived = connection.read()

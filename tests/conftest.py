@@ -20,18 +20,35 @@ from collections.abc import Iterator
 
 import pytest
 
+from .abilities import WITHOUT
 from .integration.support import open_descriptors
 
 _GRACE = 5.0  # seconds that what is ending anyway gets to end
 
 
-def pytest_configure() -> None:
-    """Let Ctrl-C through, to the children that tests start too.
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the tests run as if the system could not do something that Windows cannot."""
+    parser.addoption("--without", action="append", choices=list(WITHOUT), default=[], help="take this ability away")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Take away what ``--without`` names, and let Ctrl-C through, to the children that tests start too.
 
     A shell without job control starts a background command with SIGINT ignored, and children inherit that.
     """
+    config.addinivalue_line("markers", "needs(ability, reason): is skipped where --without takes the ability away")
+    for ability in config.getoption("--without"):
+        WITHOUT[ability]()
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test about an ability that has been taken away."""
+    for marker in item.iter_markers("needs"):
+        ability, reason = marker.args
+        if ability in item.config.getoption("--without"):
+            pytest.skip(f"without {ability}: {reason}")
 
 
 @pytest.fixture(autouse=True)

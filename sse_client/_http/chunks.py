@@ -24,20 +24,16 @@ class ChunkedBody:
 
     Attributes:
         has_ended: Whether the last chunk has come; trailers may follow, and `rest` begins them.
+        fault: What is wrong with the framing after all that has been returned, or None.
         rest: Bytes that have come and are not used yet: a part of a line, or what follows the last chunk.
     """
 
     def __init__(self) -> None:
         self.has_ended = False
         self.rest = b""
+        self.fault: Optional[HTTPException] = None
         self._left = 0  # bytes of the current chunk that are still to come
         self._at_line_end = False  # whether the CRLF behind a chunk comes next
-        self._fault: Optional[HTTPException] = None
-
-    def check(self) -> None:
-        """Raise the fault that the bytes so far have ended with, if they have."""
-        if self._fault is not None:
-            raise self._fault
 
     def feed(self, data: bytes) -> bytes:
         """Take the next bytes and return the part of the body that is in them.
@@ -45,12 +41,22 @@ class ChunkedBody:
         Raises:
             HTTPException: The framing is wrong; everything before the fault has been returned.
         """
-        self.check()
-        if self.rest:
-            data = self.rest + data
+        if not self.rest and not self._left and not self._at_line_end:
+            # A live stream is one whole chunk at a time.
+            end = data.find(b"\r\n")
+            if 0 < end <= _MAX_DIGITS and not data[:end].translate(None, _HEXADECIMAL):
+                stop = end + 2 + int(data[:end], 16)
+                if len(data) == stop + 2 and stop > end + 2 and data.endswith(b"\r\n"):
+                    return data[end + 2 : stop]
+        return self._feed(data)
+
+    def _feed(self, data: bytes) -> bytes:
+        if self.fault is not None:
+            raise self.fault
+        data = self.rest + data
+        left = self._left
         pieces = []
         start = 0
-        left = self._left
         try:
             while True:
                 if left:
@@ -85,7 +91,7 @@ class ChunkedBody:
                     self.has_ended = True
                     break
         except HTTPException as fault:
-            self._fault = fault.with_traceback(None)
+            self.fault = fault.with_traceback(None)
             if not pieces:
                 raise
         self._left = left

@@ -13,7 +13,7 @@ import http.client
 import re
 import socket
 import ssl
-from typing import NamedTuple, Optional
+from typing import Callable, NamedTuple, Optional
 
 from urllib3 import exceptions as urllib3_errors
 from urllib3.util.ssl_match_hostname import CertificateError
@@ -27,10 +27,11 @@ from sse_client.errors import (
     chain_of,
 )
 
+from .authorities import lacks_issuer
 from .coding import CodingError
 from .interrupt import Limit, TimedOut
 from .proxies import Proxy
-from .raw_response import HeadCutOff, NotHTTP
+from .socket_file import HeadCutOff, NotHTTP
 from .verdict import status_text
 
 FOREIGN_ERRORS = (urllib3_errors.HTTPError, http.client.HTTPException, OSError, ValueError)
@@ -62,11 +63,19 @@ class CertificateFileError(Exception):
 
 
 class Circumstances(NamedTuple):
-    """What an attempt knows about a request that failed."""
+    """What an attempt knows about a request that failed.
+
+    Attributes:
+        url: Where it went, in the form for showing.
+        timeouts: How long it was waited.
+        proxy: The proxy that it went through.
+        authorities: Returns where the certificate authorities come from that were trusted, for an error.
+    """
 
     url: str
     timeouts: Timeouts
     proxy: Optional[Proxy]
+    authorities: Optional[Callable[[], str]] = None
 
     @property
     def detour(self) -> str:
@@ -80,7 +89,10 @@ def request_failed(error: Exception, when: Circumstances) -> EventSourceError:
     detail = _certificate_fault(cause)
     if detail is not None:
         whose = "proxy" if isinstance(error, urllib3_errors.ProxyError) else "server"
-        return CertificateRejected(f"the {whose}'s certificate is not valid: {detail}{when.detour}", url=when.url)
+        reason = f"the {whose}'s certificate is not valid: {detail}{when.detour}"
+        if when.authorities is not None and lacks_issuer(cause):
+            reason += f"; {when.authorities()}"
+        return CertificateRejected(reason, url=when.url)
     refused = _REFUSED_TUNNEL.match(str(cause)) if isinstance(cause, OSError) else None
     if refused and when.proxy is not None:
         status = int(refused[1])

@@ -9,12 +9,14 @@ import socket
 import ssl
 import sys
 from collections.abc import Mapping
+from functools import cached_property
 from importlib.util import find_spec
 from typing import Any, Optional
 
 import urllib3
 from urllib3 import connection as urllib3_connection
 
+from .authorities import system_context, where_from
 from .cookies import Cookies
 from .proxies import Proxy, environment_proxy
 from .url import Url
@@ -28,7 +30,8 @@ class Pools:
     Args:
         proxy: The proxy for all requests, or None.
         trust_env: Whether, without a proxy, to use those that the environment names.
-        ssl_context: What to check certificates with, or None for urllib3's default.
+        ssl_context: What to check certificates with; None for the operating system's authorities
+            if truststore is installed, and else for OpenSSL's.
         pool: The application's, which knows its own proxy and certificates, or None.
 
     Attributes:
@@ -65,8 +68,20 @@ class Pools:
         if self._pool is not None:
             return self._pool
         if proxy not in self._managers:
-            self._managers[proxy] = make_manager(proxy, self._ssl_context)
+            self._managers[proxy] = make_manager(proxy, self._ssl_context or self._system_context)
         return self._managers[proxy]
+
+    @cached_property
+    def _system_context(self) -> Optional[ssl.SSLContext]:
+        return system_context()
+
+    def authorities(self) -> str:
+        """Return where the authorities come from that are trusted, for an error."""
+        if self._pool is not None:
+            return "the authorities are those of the pool"
+        if self._ssl_context is None and self._system_context is not None:
+            return "the authorities are those of the operating system"
+        return where_from(self._ssl_context)
 
     def settings_without_certificate(self, manager: urllib3.PoolManager) -> dict[str, Any]:
         """Return what to change in a manager's settings so that it shows no client certificate."""

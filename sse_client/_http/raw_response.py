@@ -1,306 +1,27 @@
-"""http.client's response, read from a socket that never blocks: strict heads, strict chunks, bytes as they arrive.
+"""http.client's response over a `SocketFile`: strict heads, strict chunks, all bytes as they arrive.
 
-Three things differ from http.client:
+Two things differ from http.client:
 
-- **Heads.** A head is read here, whole, and checked; http.client then parses the clean
-  copy. By itself it would take a cut-off head for a whole one, split a line at a bare CR,
-  stop at a line without a colon, and skip interim responses of one kind only, for ever.
+- **Heads.** http.client parses a checked copy of each head, and interim responses of every
+  kind are skipped, not only 100, and not for ever.
 - **Bodies.** One read returns all that has arrived, over any number of chunks. With
   http.client a read yields one chunk, and costs microseconds more.
-- **Waiting.** Every wait is one of the `Interrupter`'s, and whatever may drip has a deadline.
 
-Rules of this file: bytes of one response; no urllib3, no events. What is wrong with the
-bytes is an ``http.client.HTTPException``, as callers of http.client expect.
+Rules of this file: one response; no urllib3, no events.
 """
 
 from __future__ import annotations
 
 import http.client
 import io
-import re
-import selectors
-import socket
 import ssl
-from typing import Any, Optional
+from typing import Any, Callable, Optional
 
 from .chunks import ChunkedBody
 from .interrupt import Deadline, Interrupter, Limit
+from .socket_file import SocketFile
 
-BUFFER_SIZE = 64 * 1024  # bytes; recv() of more costs an mmap each time, of less saves nothing
 MAX_INTERIM_RESPONSES = 20
-MAX_HEAD_SIZE = 256 * 1024  # bytes
-HEAD_TIME = 30.0  # seconds from the first byte of a head to its end
-TRAILERS_TIME = 5.0  # seconds from the last chunk to the end of the trailers
-
-_WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, socket.timeout)  # the last is what pyOpenSSL's socket says
-_STATUS_LINE = re.compile(rb"HTTP/[0-9]\.[0-9] [1-9][0-9][0-9](?: [^\r\n]*)?")
-_TOKEN = b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"  # RFC 9110, section 5.6.2
-_CONTROLS_TO_SPACES = bytes.maketrans(b"\r\n\0", b"   ")
-
-
-class HeadCutOff(http.client.HTTPException):
-    """The connection ended in the middle of the head."""
-
-
-class NotHTTP(http.client.BadStatusLine):
-    """The first bytes of the answer are of another protocol, named by the text."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(text)
-        self.text = text
-
-    def __str__(self) -> str:
-        return self.text
-
-
-class SocketFile(io.BufferedIOBase):
-    """The reading end of a connection, for the time of one response.
-
-    While it is open, the socket does not block; `close` gives it its time-out back.
-
-    Args:
-        sock: The socket, plain or TLS.
-        interrupter: What ends the waits.
-        limit: How long each wait may take; see `limit_waits`.
-        deadline: When the head must be complete, in place of `HEAD_TIME` after its first byte.
-
-    Raises:
-        Interrupted: There has been an interrupt.
-        OSError: There are no more descriptors.
-    """
-
-    def __init__(self, sock: Any, interrupter: Interrupter, limit: Limit, deadline: Optional[Deadline] = None) -> None:
-        self._ready = interrupter.readiness(sock)  # first: it may raise, and nothing else is open yet
-        self._interrupter = interrupter
-        self._sock = sock
-        self._recv = sock.recv
-        # A TLS socket may hold bytes already, so it is asked before it is waited for.
-        self._waits_first = isinstance(sock, socket.socket) and not isinstance(sock, ssl.SSLSocket)
-        self._held = b""
-        self.deadline = deadline
-        """When the bytes that are being read must all have come, or None."""
-        self.limit_waits(limit)
-        self._keeps_open: Any = sock.makefile("rb", buffering=0)  # http.client closes a socket that will close early
-        self._timeout = sock.gettimeout()
-        sock.settimeout(0)
-
-    def makefile(self, mode: str) -> SocketFile:  # noqa: ARG002 - http.client asks for "rb"
-        """Return the file itself: http.client makes the file of a response from its socket."""
-        return self
-
-    def limit_waits(self, limit: Limit) -> None:
-        """Set how long each wait for bytes may take from now on."""
-        self._limit = limit
-        self._wait_limit = self._ready.limit(limit.seconds)
-
-    def close(self) -> None:
-        """Stop reading. The socket may serve somebody else from now on, so no interrupt touches it any more."""
-        if self.closed:
-            return
-        super().close()
-        self._interrupter.leave()
-        try:
-            self._sock.settimeout(self._timeout)
-        except OSError:
-            pass  # the socket is closed
-        self._keeps_open.close()
-
-    def readable(self) -> bool:
-        """See `io.IOBase`."""
-        return True
-
-    # Bytes ------------------------------------------------------------------------------
-
-    def receive(self) -> bytes:
-        """Wait for bytes that are not held yet and return them; ``b""`` at the end of the connection.
-
-        Raises:
-            Interrupted: There has been an interrupt.
-            TimedOut: The limit of one wait was reached, or the `deadline`.
-            OSError: The connection broke.
-        """
-        if self.deadline is not None:
-            remaining = self.deadline.remaining()
-            if remaining is not None and (self._limit.seconds is None or remaining < self._limit.seconds):
-                return self._receive(self._ready.limit(remaining), self.deadline.limit)
-        return self._receive(self._wait_limit, self._limit)
-
-    def _receive(self, wait_limit: Any, limit: Limit) -> bytes:
-        if self._waits_first and not self._ready.wait(wait_limit):
-            raise limit.timed_out()
-        while True:
-            if self._interrupter.interrupted:
-                self._interrupter.check()
-            try:
-                return self._recv(BUFFER_SIZE) or b""  # TLS in TLS says 0
-            except _WOULD_BLOCK:
-                if not self._ready.wait(wait_limit):
-                    raise limit.timed_out() from None
-            except ssl.SSLWantWriteError:
-                self._interrupter.wait(self._sock, selectors.EVENT_WRITE, Deadline(limit))
-
-    def take(self) -> bytes:
-        """Return the bytes that are held already, and hold none."""
-        held, self._held = self._held, b""
-        return held
-
-    def give_back(self, data: bytes) -> None:
-        """Hold bytes that were taken or received and not used."""
-        assert not self._held
-        self._held = data
-
-    @property
-    def holds_bytes(self) -> bool:
-        """Whether bytes have been received and not been used."""
-        return bool(self._held)
-
-    # What http.client and urllib3 call, for readers that are not this package's -----------
-
-    def read1(self, size: int = -1) -> bytes:
-        """See `io.BufferedIOBase`."""
-        if size == 0:
-            return b""  # and no wait: http.client asks for it at the end of a body with a Content-Length
-        data = self.take() or self.receive()
-        if 0 < size < len(data):
-            self.give_back(data[size:])
-            data = data[:size]
-        return data
-
-    def peek(self, size: int = 0) -> bytes:  # noqa: ARG002 - the size is a hint
-        """See `io.BufferedReader`."""
-        if not self._held:
-            self._held = self.receive()
-        return self._held
-
-    def read(self, size: Optional[int] = -1) -> bytes:
-        """See `io.BufferedIOBase`."""
-        pieces = []
-        left = -1 if size is None else size
-        while left:
-            piece = self.read1(left)
-            if not piece:
-                break
-            pieces.append(piece)
-            left -= len(piece) if left > 0 else 0
-        return b"".join(pieces)
-
-    def readline(self, size: Optional[int] = -1) -> bytes:
-        """See `io.IOBase`. The lines of a head must all have come by its deadline."""
-        most = -1 if size is None else size
-        pieces = []
-        length = 0
-        while True:
-            data = self.take() or self.receive()
-            end = data.find(b"\n") + 1 or len(data)
-            if 0 <= most < length + end:
-                end = most - length
-            pieces.append(data[:end])
-            length += end
-            if end < len(data):
-                self.give_back(data[end:])
-            if not data or data[end - 1 : end] == b"\n" or length == most:
-                return b"".join(pieces)
-
-    # Heads ------------------------------------------------------------------------------
-
-    def read_head(self) -> bytes:
-        """Read one head and return a clean copy: no folded lines, no bare CR, only lines that are fields.
-
-        The wait for its first byte may take as long as any wait; then the rest must follow.
-
-        Raises:
-            http.client.RemoteDisconnected: The connection ended before the head.
-            http.client.HTTPException: The head is cut off, too large, too slow or not one of HTTP.
-        """
-        self.deadline = None
-        try:
-            self.give_back(self.take() or self.receive())
-            if not self._held:
-                raise http.client.RemoteDisconnected("the server closed the connection without a response")
-            self.deadline = Deadline(Limit(HEAD_TIME, ""))
-            self._check_protocol()
-            return self._read_lines()
-        finally:
-            self.deadline = None
-
-    def skip_trailers(self) -> bool:
-        """Read up to the end of the trailers, but not for long; return whether it was found.
-
-        The body is complete without them (RFC 9112, section 8), so what goes wrong is no fault of it.
-        """
-        self.deadline = Deadline(Limit(TRAILERS_TIME, ""))
-        size = 0
-        try:
-            while size < MAX_HEAD_SIZE:
-                line = self.readline(MAX_HEAD_SIZE)
-                if line in (b"\r\n", b"\n"):
-                    return True
-                if not line.endswith(b"\n"):
-                    break
-                size += len(line)
-        except OSError:
-            pass
-        finally:
-            self.deadline = None
-        return False
-
-    def _check_protocol(self) -> None:
-        data = self.take()
-        while len(data) < 5 and b"HTTP/".startswith(data):
-            more = self.receive()
-            if not more:
-                raise HeadCutOff
-            data += more
-        self.give_back(data)
-        if data.startswith(b"HTTP/"):
-            return
-        if data.startswith(b"\x15\x03"):  # a TLS alert (RFC 8446, section 5.1)
-            raise NotHTTP("the server speaks TLS on this port: the URL has to begin with https://")
-        if data[3:4] in (b"\4", b"\7") and data.startswith(b"\0"):  # frames: SETTINGS, GOAWAY (RFC 9113, section 4.1)
-            raise NotHTTP("the server speaks HTTP/2 only, without TLS")
-        raise http.client.BadStatusLine(ascii(data[:20]))
-
-    def _read_lines(self) -> bytes:
-        lines: list[bytes] = []
-        lengths: set[bytes] = set()
-        size = 0
-        while True:
-            line = self.readline(MAX_HEAD_SIZE - size + 1)
-            size += len(line)
-            if size > MAX_HEAD_SIZE:
-                raise http.client.HTTPException("the head is too large")
-            if not line.endswith(b"\n"):
-                raise HeadCutOff
-            line = line[: -2 if line.endswith(b"\r\n") else -1]
-            if not lines:
-                if not _STATUS_LINE.fullmatch(line):
-                    raise http.client.BadStatusLine(ascii(line[:20]))
-                lines.append(line)
-                continue
-            if not line:
-                break
-            # "A recipient of such a bare CR MUST consider that element to be invalid or replace
-            # each bare CR with SP" (RFC 9112, section 2.2); "CR, LF, or NUL" in values likewise
-            # (RFC 9110, section 5.5).
-            line = line.translate(_CONTROLS_TO_SPACES)
-            if line[:1] in (b" ", b"\t"):
-                # "replace each received obs-fold with one or more SP octets" (RFC 9112, section 5.2)
-                if len(lines) > 1:
-                    lines[-1] += b" " + line.strip(b" \t")
-                continue
-            name, colon, value = line.partition(b":")
-            if not colon or not name or name.translate(None, _TOKEN):
-                continue  # no field: what follows it counts all the same
-            value = value.strip(b" \t")
-            if name.lower() == b"content-length":
-                lengths.update(number.strip(b" \t") for number in value.split(b","))
-                if len(lengths) > 1 or not value.isdigit():
-                    value = min(lengths, key=len)
-            lines.append(name + b": " + value)
-        if len(lengths) > 1 or any(not number.isdigit() or len(number) > 18 for number in lengths):
-            # "the recipient MUST treat it as an unrecoverable error" (RFC 9112, section 6.3)
-            raise http.client.HTTPException("the Content-Length is not a number")
-        return b"\r\n".join([*lines, b"", b""])
 
 
 class StreamResponse(http.client.HTTPResponse):
@@ -363,9 +84,9 @@ class StreamResponse(http.client.HTTPResponse):
             http.client.HTTPException: The body is cut off, or its framing is wrong.
             Interrupted, TimedOut, OSError: As `SocketFile.receive`.
         """
-        if n == 0 or (self.fp is None and not self._ahead):
+        if n == 0:
             return b""
-        data, self._ahead = self._ahead or self._read_body(), b""
+        data, self._ahead = self._ahead or self.next_piece()(), b""
         if 0 < n < len(data):
             self._ahead = data[n:]
             data = data[:n]
@@ -389,18 +110,26 @@ class StreamResponse(http.client.HTTPResponse):
         buffer[: len(data)] = data
         return len(data)
 
-    def _read_body(self) -> bytes:
-        if self.length == 0:  # to HEAD, and for statuses without a body, whatever else the head says
-            return self._end()
-        if self.chunked:
-            return self._read_chunks()
-        data = self.file.take() or self.file.receive()
-        if self.length is None:
-            return data or self._end()
-        if not data:
+    def next_piece(self) -> Callable[[], bytes]:
+        """Return what reads the next piece of the body, as `read1` does with nothing left over: the cheapest way."""
+        if self.length is not None:  # 0 to HEAD, and for statuses without a body, whatever else the head says
+            return self._read_sized
+        return self._read_chunks if self.chunked else self._read_to_end
+
+    def _read_to_end(self) -> bytes:
+        if self.fp is None:
+            return b""
+        return self.file.take() or self._end()
+
+    def _read_sized(self) -> bytes:
+        if self.fp is None:
+            return b""
+        assert self.length is not None
+        data = self.file.take() if self.length else b""
+        if self.length and not data:
             raise http.client.IncompleteRead(b"", self.length)
         if len(data) > self.length:
-            self.file.give_back(data[self.length :])
+            self.file.held = data[self.length :]
             data = data[: self.length]
         self.length -= len(data)
         if not self.length:
@@ -408,19 +137,22 @@ class StreamResponse(http.client.HTTPResponse):
         return data
 
     def _read_chunks(self) -> bytes:
+        if self.fp is None:
+            return b""
         chunks = self._chunks
         while not chunks.has_ended:
-            chunks.check()
-            received = self.file.take() or self.file.receive()
+            if chunks.fault is not None:
+                raise chunks.fault
+            received = self.file.take()
             if not received:
                 raise http.client.IncompleteRead(b"")
             data = chunks.feed(received)
             if data:
                 return data
-        self.file.give_back(chunks.rest)
+        self.file.held = chunks.rest
         return self._end(is_whole=self.file.skip_trailers())
 
     def _end(self, *, is_whole: bool = True) -> bytes:
-        self.is_whole = is_whole and not self.file.holds_bytes
+        self.is_whole = is_whole and not self.file.held
         self.close()
         return b""

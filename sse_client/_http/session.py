@@ -1,16 +1,8 @@
-"""A ``requests.Session`` as a `Transport`: sending one request through it, and what its errors are about.
-
-requests quotes whole URLs and header values, so no text of its errors is passed on without
-a look.
-"""
+"""A ``requests.Session`` as a `Transport`: sending one request through it, as it is set up."""
 
 from __future__ import annotations
 
-import errno
-import http.client
-import re
 import socket
-import ssl
 from collections.abc import Iterable, Mapping
 from typing import Any, Optional, cast
 
@@ -18,7 +10,6 @@ import requests
 from requests import exceptions as requests_errors
 from requests.cookies import RequestsCookieJar
 from requests.structures import CaseInsensitiveDict
-from urllib3 import exceptions as urllib3_errors
 
 from sse_client.errors import ConnectionFailed, ConnectionLost, EventSourceError
 
@@ -34,72 +25,16 @@ from .failures import (
     reading_failed,
     request_failed,
     root_cause,
-    sanitized_cause,
     timed_out,
 )
 from .headers import response_headers
 from .interrupt import Deadline, Interrupted, Interrupter, Limit
 from .message import Request
 from .proxies import Proxy, check_proxy
+from .session_errors import FOREIGN_ERRORS, inner_error, is_the_users, redacted, showable, why_no_header
 from .transport import CONTENT_DECODERS, MAX_STALE, READ_SIZE, SAFE_METHODS, Urllib3Response
 from .verdict import is_redirect
 from .watched import HeaderNotSendable, Watch, stream_of, view_of_session
-
-MAX_TEXT = 2000  # characters of a text that is not this package's
-
-FOREIGN_ERRORS = (requests.RequestException, urllib3_errors.HTTPError, http.client.HTTPException, OSError)
-"""All that a request over a session raises of its own accord."""
-
-_ERRORS_OF_THE_NETWORK = (ConnectionError, TimeoutError, socket.timeout, socket.gaierror, socket.herror, ssl.SSLError)
-_ERROR_NUMBERS_OF_THE_NETWORK = frozenset(
-    {
-        errno.EADDRNOTAVAIL,
-        errno.EHOSTDOWN,
-        errno.EHOSTUNREACH,
-        errno.ENETDOWN,
-        errno.ENETRESET,
-        errno.ENETUNREACH,
-        errno.ENOBUFS,
-        errno.ENOTCONN,
-    }
-)
-
-
-def is_the_users(error: Exception) -> bool:
-    """Whether this is an error of the system's that says nothing of the network: another attempt will not mend it.
-
-    requests itself raises one for a certificate file that is missing.
-    """
-    if not isinstance(error, OSError) or isinstance(error, (requests.RequestException, *_ERRORS_OF_THE_NETWORK)):
-        return False
-    return error.errno not in _ERROR_NUMBERS_OF_THE_NETWORK
-
-
-def why_no_header(headers: Mapping[Any, Any]) -> str:
-    """Say which header of the session's requests refuses, without its value."""
-    which = "a header"
-    for name, value in headers.items():
-        try:
-            if value is not None:
-                requests.utils.check_header_validity((name, value))
-        except requests_errors.InvalidHeader:
-            which = f"the session's header {name!r}"
-    return f"{which} cannot be sent: it must be str or bytes, without line breaks and without white space in front"
-
-
-def showable(error: Exception) -> Optional[BaseException]:
-    """Return what may be the cause of an error of ours, which tracebacks show: requests quotes whole URLs."""
-    within = inner_error(error)
-    return None if isinstance(within, requests.RequestException) else sanitized_cause(within)
-
-
-def inner_error(error: Exception) -> Exception:
-    """Return the error of urllib3 or the system that an error of requests holds, or itself if it holds none."""
-    if isinstance(error, requests.RequestException):
-        error = next((arg for arg in error.args if isinstance(arg, Exception)), error)
-    if isinstance(error, urllib3_errors.MaxRetryError) and error.reason is not None:
-        error = error.reason
-    return error
 
 
 class _WholeResponse(Response):
@@ -194,7 +129,9 @@ class RequestsTransport(Transport):
         - an error of the session's own set-up or code: raised, and not retried;
         - an error of the network: what `failures.request_failed` makes of it.
         """
-        when = Circumstances(str(request.url), self._timeouts, None)
+        when = Circumstances(
+            str(request.url), self._timeouts, None, lambda: "the authorities are those of the session's verify"
+        )
         for is_last in (*[False] * MAX_STALE, True):
             try:
                 self._interrupter.check()
@@ -339,7 +276,7 @@ class RequestsTransport(Transport):
             return timed_out("no response", socket.timeout(), self._timeouts.head, when)
         if isinstance(error, requests.ConnectionError):
             # Not requests' own, which has another in it: an adapter's, or that of a library that plays one in tests.
-            return ConnectionFailed(f"no response: the connection failed: {_redacted(str(error))}", url=when.url)
+            return ConnectionFailed(f"no response: the connection failed: {redacted(str(error))}", url=when.url)
         return ConnectionFailed(f"requests could not make the request ({type(error).__name__})", url=when.url)
 
     def _mistake(self, request: Request, error: Exception) -> Optional[Exception]:
@@ -413,9 +350,3 @@ def _added_headers(request: Request, of_session: Mapping[str, Any]) -> Any:
         if name in request.user_headers or name.lower() not in kept or name == "Last-Event-ID":
             headers[name] = value
     return headers
-
-
-def _redacted(text: str) -> str:
-    """Return a text that may quote URLs without their queries, users and passwords."""
-    without_queries = re.sub(r"\?\S*", "?...", text[:MAX_TEXT])
-    return re.sub(r"://[^/\s@]*@", "://", without_queries).strip()

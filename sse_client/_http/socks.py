@@ -16,7 +16,10 @@ from .interrupt import Deadline, Interrupter
 
 
 class _Interruptible(socket.socket):
-    """The socket under PySocks': connected already, and not blocking."""
+    """The socket under PySocks': connected already. It waits before each read.
+
+    PySocks makes the socket blocking while it talks, so a read that finds nothing would not return.
+    """
 
     interrupter: Interrupter
     deadline: Deadline
@@ -25,11 +28,8 @@ class _Interruptible(socket.socket):
         """Do nothing: the connection to the proxy has been made."""
 
     def recv_into(self, *args: Any) -> int:  # what a file made of the socket reads with
-        while True:
-            try:
-                return socket.socket.recv_into(self, *args)
-            except BlockingIOError:
-                self.interrupter.wait(self, selectors.EVENT_READ, self.deadline)
+        self.interrupter.wait(self, selectors.EVENT_READ, self.deadline)
+        return socket.socket.recv_into(self, *args)
 
 
 class _ProxySocket(pysocks.socksocket, _Interruptible):  # type: ignore[misc]
@@ -65,7 +65,6 @@ def negotiate(
             options["username"],
             options["password"],
         )
-        proxied.settimeout(0)
         proxied.connect(destination)
         # PySocks' part is over, and its socket has methods of its own for everything.
         connected = socket.socket(proxied.family, proxied.type, proxied.proto, fileno=proxied.detach())

@@ -68,13 +68,14 @@ class Urllib3Response(Response):
         if stream is not None:
             stream.file.limit_waits(limit)
             coding = self.headers.get("content-encoding", "").strip().lower()
+            self._read_stream = stream.next_piece()
             if getattr(raw.read1, "__func__", None) is not urllib3.HTTPResponse.read1:
                 pass  # the application has put a way to read of its own there
             elif coding in CODINGS:
                 self._decoder = Decoder(coding)
                 self._receive = self._decode
             elif coding not in CONTENT_DECODERS:
-                self._receive = stream.read1
+                self._receive = self._read_stream
 
     def read(self) -> bytes:
         """See `Connection.read`."""
@@ -95,11 +96,10 @@ class Urllib3Response(Response):
 
     def _decode(self) -> bytes:
         assert self._decoder is not None
-        assert self._stream is not None
         while True:
             received = b""
             if not self._decoder.has_more:
-                received = self._stream.read1()
+                received = self._read_stream()
                 if not received:
                     return b""
             data = self._decoder.decode(received)
@@ -175,7 +175,7 @@ class Urllib3Transport(Transport):
         cookie = self._pools.cookies.header(request.url)
         if cookie and "Cookie" not in headers:
             headers |= {"Cookie": cookie}
-        when = Circumstances(shown, self._timeouts, proxy)
+        when = Circumstances(shown, self._timeouts, proxy, self._pools.authorities)
         for _ in range(MAX_STALE):
             try:
                 raw = view.urlopen(

@@ -11,6 +11,7 @@ from typing import Any, Optional
 
 from urllib3 import exceptions as urllib3_errors
 
+from .authorities import system_context
 from .failures import FOREIGN_ERRORS, Circumstances, Timeouts, interrupted, request_failed, sanitized_cause
 from .interrupt import Interrupted, Interrupter, Limit
 from .pools import make_manager
@@ -56,7 +57,7 @@ def open_socket(
     connection: Any = None
     try:
         manager = view_of_manager(
-            make_manager(proxy, ssl_context), Watch(interrupter, limit, connecting=limit.parameter)
+            make_manager(proxy, ssl_context or system_context()), Watch(interrupter, limit, connecting=limit.parameter)
         )
         connection = manager.connection_from_host(url.host, url.port, url.scheme)._get_conn()
         connection.timeout = limit.seconds

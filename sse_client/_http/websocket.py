@@ -48,7 +48,7 @@ from .headers import DEFAULT_HEADERS, Headers
 from .interrupt import Deadline, Interrupted, Interrupter, Limit
 from .message import Request
 from .proxies import environment_proxy
-from .raw_response import SocketFile
+from .socket_file import SocketFile
 from .tunnel import open_socket
 
 _log = logging.getLogger("sse_client")

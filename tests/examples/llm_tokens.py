@@ -20,6 +20,8 @@ def tokens(url, prompt):
         for event in source:
             if event.data == "[DONE]":
                 return
+            if not event.data:
+                continue  # a heartbeat
             part = event.json()
             if part.get("error"):
                 raise RuntimeError(part["error"])

@@ -15,10 +15,10 @@ HERE = Path(__file__).resolve().parent
 
 
 @contextmanager
-def program(*command: str, **environment: str) -> Iterator[Child]:
+def program(*command: str, python: str = sys.executable, **environment: str) -> Iterator[Child]:
     """Run a Python program of this folder, or code that uses one, and read what it prints."""
     process = subprocess.Popen(
-        [sys.executable, "-u", *command],
+        [python, "-u", *command],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

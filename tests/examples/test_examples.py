@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from sse_client.testing import EventStreamServer, Exchange, Step, drop, encode_event, event, hold, retry
+from sse_client.testing import EventStreamServer, Exchange, Step, comment, drop, event, hold, retry
 from tests.integration.support import TIMEOUT
 from tests.integration.websocket_server import WebSocketServer, sends
 
-from .support import HERE, ended, program, tell
+from .support import HERE, ended, program
 
 
 def test_a_script_prints_events_until_the_server_says_stop(server: EventStreamServer) -> None:
@@ -120,6 +120,7 @@ def chunk(content: object) -> Step:
     ("rest", "output"),
     [
         ([event('{"choices": [], "usage": {"total_tokens": 7}}'), chunk(None), event("[DONE]")], ["Hello"]),
+        ([event(""), comment("still thinking"), event("[DONE]")], ["Hello"]),
         ([event('{"error": {"message": "overloaded"}}'), hold()], ["Hello", "{'message': 'overloaded'}"]),
         ([], ["Hello", "the answer ends before [DONE]"]),
         ([drop()], ["Hello", "the stream was cut off"]),
@@ -144,6 +145,35 @@ def test_a_refusal_of_the_question_is_shown_with_its_text(server: EventStreamSer
         assert ended(running) == 1
         assert running.lines[0].startswith("the server answered 401")
         assert running.lines[0].endswith('{"error": "no such key"}')
+
+
+def delta(text: str) -> Step:
+    """One event of an answer in Anthropic's dialect."""
+    return event(json.dumps({"delta": {"type": "text_delta", "text": text}}), type="content_block_delta")
+
+
+OVERLOADED = event('{"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}', type="error")
+
+
+@pytest.mark.parametrize(
+    ("rest", "output"),
+    [
+        ([event('{"type": "ping"}', type="ping"), delta("."), event("{}", type="message_stop"), hold()], ["Hello."]),
+        ([OVERLOADED, hold()], ["Hello", "Overloaded"]),
+        ([], ["Hello", "the answer ends before message_stop"]),
+        ([drop()], ["Hello", "the stream was cut off"]),
+    ],
+)
+def test_the_answer_of_another_dialect(rest: list[Step], output: list[str], server: EventStreamServer) -> None:
+    """Overload (529) is waited for until the answer begins; pings are skipped; an error in the stream is shown."""
+    server.respond(529, b"overloaded", headers={"Retry-After": "0.1"})
+    server.stream(event('{"message": {}}', type="message_start"), delta("Hello"), *rest)
+    with program("llm_tokens_anthropic.py", server.url, "Say hello", API_KEY="k") as running:
+        assert ended(running) == (0 if len(output) == 1 else 1)
+    shown = [line for line in running.lines if "529" not in line]
+    assert len(shown) == len(output) + 1
+    assert all(line.startswith(text) for line, text in zip(shown, output)), shown
+    assert [request.headers["x-api-key"] for request in server.requests] == ["k", "k"]
 
 
 FLASK = """
@@ -197,79 +227,6 @@ def test_the_web_service_answers_from_a_cache_that_is_kept_fresh(server: EventSt
         wait_for("/health", {"alive": True, "fresh": False})
 
 
-TKINTER = """
-import sys, tkinter
-from ticker_table_tkinter import TickerTable
-
-app = TickerTable(sys.argv[1])
-shown = None
-
-def show():
-    global shown
-    rows = {row: app.table.item(row, "values")[0] for row in app.table.get_children()}
-    if (app.status.get(), rows) != shown:
-        shown = (app.status.get(), rows)
-        print(*shown, sep=" | ", flush=True)
-    app.root.after(20, show)
-
-def told(*_):
-    if sys.stdin.readline().strip() == "close":
-        app.close()
-        print("closed", len(app.queue), flush=True)
-
-show()
-app.root.createfilehandler(sys.stdin, tkinter.READABLE, told)
-app.run()
-print("left", app.listener.join(5), flush=True)
-"""
-
-
-def test_the_window_shows_prices_as_they_come_and_closes_under_a_flood(server: EventStreamServer, display: str) -> None:
-    """Rows follow the stream, the status bar counts down to the next attempt, and closing under a flood is clean."""
-    pytest.importorskip("tkinter", reason="needs the package python3-tk")
-
-    def price(ticker: str, value: float) -> bytes:
-        return encode_event(json.dumps({"price": value, "change": 0.5}), type=ticker)
-
-    lose = threading.Event()
-
-    def first(exchange: Exchange) -> None:
-        exchange.send_head()
-        exchange.send(price("ACME", 10) + price("INIT", 20))
-        exchange.wait_for(lose)
-
-    def flood(exchange: Exchange) -> None:
-        exchange.send_head()
-        number = 0
-        while True:
-            number += 1
-            exchange.send(price("ACME", number) + price("INIT", -number))
-
-    server.reply(first)
-    server.reply(flood)
-    with program("-c", TKINTER, server.url, DISPLAY=display) as running:
-        running.wait_for("connecting | {}")
-        running.wait_for(f"connected to {server.url} | {{'ACME': '10.00', 'INIT': '20.00'}}")
-        lose.set()
-        running.wait_for("reconnecting in 3 s | {'ACME': '10.00', 'INIT': '20.00'}")
-        running.wait_for("reconnecting in 2 s")
-        running.wait_for("connected to", 10)
-        tell(running, "close")
-        running.wait_for("closed 0")
-        running.wait_for("left True")
-        assert ended(running) == 0
-        assert not [line for line in running.lines if "Error" in line], running.lines
-
-
-def test_the_qt_label_shows_the_latest_price(server: EventStreamServer) -> None:
-    """Handlers change the label in the thread of the window, and closing the window ends the program."""
-    pytest.importorskip("PySide6.QtWidgets", reason="needs the package PySide6-Essentials", exc_type=ImportError)
-    server.stream(event("12.50", type="price"), event("12.75", type="price"), event("", type="quit"), hold())
-    with program("ticker_label_pyside6.py", server.url, QT_QPA_PLATFORM="offscreen") as running:
-        assert ended(running) == 0
-        assert running.lines == ["12.50", "12.75", "(end of output)"]
-
-
 def test_news_come_by_the_way_that_is_open(server: EventStreamServer) -> None:
     """News come over the WebSocket, and where it is blocked, over the event stream; which way is printed first."""
     news = ({"id": "1", "text": "one"}, {"heartbeat": True}, {"id": "2", "text": "two"})
@@ -293,7 +250,7 @@ def test_news_come_by_the_way_that_is_open(server: EventStreamServer) -> None:
     assert running.lines[:2] == [f"using {server.url}: no WebSocket: {reason}", "3 three"]
 
 
-NO_PROGRAMS = ("__init__", "test_", "conftest", "support", "gunicorn_conf")
+NO_PROGRAMS = ("__init__", "test_", "conftest", "support", "gunicorn_conf", "qt_event_stream", "pictures")
 PROGRAMS = sorted(path for path in HERE.glob("*.py") if not path.name.startswith(NO_PROGRAMS))
 
 

@@ -6,11 +6,10 @@ for a run. Of each ticker only the latest price is of interest, and each has its
 
 import socket
 import sys
-import time
 import tkinter as tk
 from tkinter import ttk
 
-from sse_client import DispatchQueue, EventSource, Listener
+from sse_client import DispatchQueue, EventSource, Listener, ReadyState
 
 
 class TickerTable:
@@ -22,9 +21,11 @@ class TickerTable:
             self.table.heading(column, text=heading)
             self.table.column(column, width=120, anchor="w" if column == "#0" else "e")
         self.table.pack(fill="both", expand=True)
-        self.status = tk.StringVar(value="connecting")
-        tk.Label(self.root, textvariable=self.status, anchor="w").pack(fill="x")
-        self.reconnect_at = None
+        self.status = tk.StringVar()
+        tk.Label(self.root, textvariable=self.status, anchor="w").pack(side="left", fill="x", expand=True)
+        self.button = tk.Button(self.root, text="Pause", command=self.pause_or_resume)
+        self.button.pack(side="right")
+        self.trouble, self.over = "", ""
 
         # Without createfilehandler, on Windows, leave notify out and let tick() call self.queue.run_pending().
         self.receiver, sender = socket.socketpair()
@@ -32,10 +33,13 @@ class TickerTable:
         self.queue = DispatchQueue(keep="latest_per_type", notify=lambda run: sender.send(b"."))
         self.listener = Listener(EventSource(url), dispatch=self.queue)
         self.listener.on_event(self.show)
-        self.listener.on_open(self.opened)
-        self.listener.on_error(self.lost)
-        self.listener.on_close(lambda event: self.status.set(f"over: {event.error or 'no more prices'}"))
+        self.listener.on_error(lambda event: setattr(self, "trouble", event.error.summary))
+        self.listener.on_close(lambda event: setattr(self, "over", f"over: {event.error or 'no more prices'}"))
         self.root.protocol("WM_DELETE_WINDOW", self.close)
+
+    def asked(self, *_):
+        self.receiver.recv(1)
+        self.root.after_idle(self.queue.run_pending)  # after Tk has drawn, which it does when it is idle
 
     def show(self, event):
         price = event.json()
@@ -45,22 +49,20 @@ class TickerTable:
         else:
             self.table.insert("", "end", event.type, text=event.type, values=values)
 
-    def opened(self, event):
-        self.reconnect_at = None
-        self.status.set(f"connected to {event.url}")
-
-    def lost(self, event):
-        if event.delay is not None:
-            self.reconnect_at = time.monotonic() + event.delay
-
-    def asked(self, *_):
-        self.receiver.recv(1)
-        self.root.after_idle(self.queue.run_pending)  # after Tk has drawn, which it does when it is idle
-
     def tick(self):
-        if self.reconnect_at is not None:
-            self.status.set(f"reconnecting in {max(0.0, self.reconnect_at - time.monotonic()):.0f} s")
-        self.root.after(200, self.tick)
+        left = self.listener.next_attempt_in
+        state = "live" if self.listener.ready_state is ReadyState.OPEN else "connecting"
+        if self.listener.is_paused:
+            state = "paused"
+        elif left is not None:
+            state = f"{self.trouble}; next attempt in {left:.0f} s"
+        self.status.set(self.over or state)
+        self.root.after(100, self.tick)
+
+    def pause_or_resume(self):
+        paused = self.listener.is_paused
+        self.button["text"] = "Pause" if paused else "Resume"
+        (self.listener.resume if paused else self.listener.pause)()
 
     def run(self):
         self.listener.start()

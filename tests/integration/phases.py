@@ -11,6 +11,7 @@ from typing import Any, Callable, NamedTuple, Optional
 
 from sse_client.testing import EventStreamServer, Exchange, comment, event, hold, raw, signal
 
+from .proxy_server import HTTPProxy, SOCKS5Proxy
 from .raw_server import FullBacklog, RawServer
 from .support import TIMEOUT
 
@@ -23,12 +24,14 @@ class Phase(NamedTuple):
         arrived: Waits until the server knows that the client is there.
         last_item: The class of the last thing that the client's lifecycle yields on its way there, or None.
         requests: How many requests have been made.
+        proxy: The proxy to go through, or None.
     """
 
     url: str
     arrived: Callable[[], None]
     last_item: Optional[str]
     requests: Callable[[], int]
+    proxy: Optional[str] = None
 
 
 def _nothing() -> None:
@@ -170,4 +173,62 @@ PHASES: dict[str, Any] = {
     "waiting after the end": _waiting(lambda server: server.stream(event("a"))),
     "waiting after a cut": _waiting(lambda server: server.stream(event("a"), cut_after=3)),
     "waiting after refused": _refused,
+}
+
+
+def _silent_proxy(scheme: str, answer: bytes, target: str) -> Any:
+    """The proxy answers with these bytes, and no more."""
+
+    @contextmanager
+    def phase(_: ssl.SSLContext) -> Iterator[Phase]:
+        answered = threading.Event()
+
+        def serve(connected: socket.socket) -> None:
+            connected.recv(4096)
+            connected.sendall(answer)
+            answered.set()
+            while connected.recv(4096):
+                pass
+
+        def arrived() -> None:
+            assert answered.wait(TIMEOUT)
+
+        with RawServer(serve) as proxy:
+            yield Phase(target, arrived, None, lambda: 0, f"{scheme}://127.0.0.1:{proxy.port}")
+
+    return phase
+
+
+@contextmanager
+def _connecting_to_a_proxy(_: ssl.SSLContext) -> Iterator[Phase]:
+    with FullBacklog() as backlog:
+        yield Phase("http://127.0.0.1:1/", backlog.wait_until_somebody_connects, None, lambda: 0, backlog.url)
+
+
+def _through(proxy_class: Any, *, proxy_tls: bool = False, tls: bool = False) -> Any:
+    """The stream is open, and silent, at the other end of the proxy."""
+
+    @contextmanager
+    def phase(context: ssl.SSLContext) -> Iterator[Phase]:
+        proxy = proxy_class(ssl_context=context) if proxy_tls else proxy_class()
+        with EventStreamServer(ssl_context=context if tls else None) as server, proxy:
+            server.stream(event("a"), hold())
+            yield Phase(server.url, _nothing, "MessageEvent", lambda: len(server.requests), proxy.url)
+
+    return phase
+
+
+PROXY_PHASES: dict[str, Any] = {
+    "connecting to a proxy": _connecting_to_a_proxy,
+    "TLS handshake with a proxy": _silent_proxy("https", b"", "https://127.0.0.1:1/"),
+    "a silent proxy": _silent_proxy("http", b"", "http://127.0.0.1:1/"),
+    "CONNECT": _silent_proxy("http", b"", "https://127.0.0.1:1/"),
+    "CONNECT, half an answer": _silent_proxy("http", b"HTTP/1.1 200 Conn", "https://127.0.0.1:1/"),
+    "TLS handshake in a tunnel": _silent_proxy("http", b"HTTP/1.1 200 OK\r\n\r\n", "https://127.0.0.1:1/"),
+    "SOCKS": _silent_proxy("socks5", b"", "http://127.0.0.1:1/"),
+    "SOCKS, half an answer": _silent_proxy("socks5", b"\x05", "http://127.0.0.1:1/"),
+    "open, in a tunnel": _through(HTTPProxy, tls=True),
+    "open, TLS in TLS": _through(HTTPProxy, proxy_tls=True, tls=True),
+    "open, through SOCKS": _through(SOCKS5Proxy),
+    "open, TLS through SOCKS": _through(SOCKS5Proxy, tls=True),
 }

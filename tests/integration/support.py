@@ -13,6 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Optional
 
+import pytest
+import urllib3
+
 from sse_client import EventSource, LifecycleEvent, MessageEvent, ReconnectPolicy
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -196,3 +199,20 @@ def data_of(source: EventSource) -> list[str]:
 def numbered(count: int, first: int = 1) -> list[MessageEvent]:
     """Events whose data and IDs are numbers."""
     return [MessageEvent(data=str(n), last_event_id=str(n)) for n in range(first, first + count)]
+
+
+def python_that_imports(module: str, package: str) -> str:
+    """Return a Python that has a module: this one, or the system's; skip the test if neither has it."""
+    for python in (sys.executable, "/usr/bin/python3"):
+        code = f"import sys; assert sys.version_info >= (3, 9); import {module}"
+        if not Path(python).exists():
+            continue
+        if subprocess.run([python, "-c", code], stderr=subprocess.DEVNULL, check=False).returncode == 0:
+            return python
+    pytest.skip(f"needs the package {package}")
+
+
+def path_with_urllib3(folder: Path) -> str:
+    """Return a PYTHONPATH for another Python, on which are this package and urllib3, and nothing else."""
+    (folder / "urllib3").symlink_to(Path(urllib3.__file__).parent)
+    return f"{ROOT}:{folder}"

@@ -257,6 +257,7 @@ def test_close_inside_the_body_of_the_loop(server: EventStreamServer) -> None:
     assert len(server.requests) == 1
 
 
+@pytest.mark.needs("shutdown", "it is what tells the server, while the thread that reads is busy in the body")
 def test_close_from_another_thread_while_the_body_runs(server: EventStreamServer) -> None:
     """The server sees the connection end at close(), and the loop ends when its body does, without another event."""
     gone, in_body, closed = threading.Event(), threading.Event(), threading.Event()

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from sse_client._http.raw_response import HeadCutOff, StreamResponse
+from sse_client._http.raw_response import StreamResponse
+from sse_client._http.socket_file import HeadCutOff
 from tests.responses import stream_response
 
 FINAL = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 0\r\n\r\n"

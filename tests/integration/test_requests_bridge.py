@@ -220,6 +220,7 @@ class Wrapper(BaseAdapter):
         self._inner.close()
 
 
+@pytest.mark.needs("shutdown", "nothing else ends a wait in a socket that is shown to nobody")
 def test_closing_over_another_adapter(server: EventStreamServer, session: Any) -> None:
     """There, an open stream is closed at once; an attempt without a response ends when its time-out is up."""
     session.mount("http://", Wrapper())
@@ -395,7 +396,7 @@ def test_a_proxy_of_the_session(session: Any) -> None:
         session.proxies = {"http": server.url.replace("//", "//me:pw@")}
         server.stream(event("a"))
         assert data_of(follow(session, "http://no-such-host.invalid/stream")) == ["a"]
-    (request,) = server.requests
+        (request,) = server.requests
     assert request.target == "http://no-such-host.invalid/stream"
     assert request.headers["Proxy-Authorization"] == "Basic bWU6cHc="
 

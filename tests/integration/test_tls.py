@@ -84,6 +84,22 @@ def test_an_unknown_authority(server_context: ssl.SSLContext) -> None:
     assert str(pickle.loads(pickle.dumps(error))) == str(error)
 
 
+def test_an_unknown_authority_says_where_authorities_come_from(
+    server_context: ssl.SSLContext, authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where no authority that is trusted has issued the certificate, the error says which ones are trusted."""
+    other = tmp_path / "other.pem"
+    trustme.CA().cert_pem.write_to_path(str(other))
+    monkeypatch.setenv("SSL_CERT_FILE", str(other))
+    with EventStreamServer(ssl_context=server_context) as server:
+        error, _ = failure_of(server.url)
+        assert isinstance(error, CertificateRejected)
+        assert str(other) in error.reason
+        assert "ssl_context=" in error.reason
+        error, _ = failure_of(server.url, ssl_context=ssl.create_default_context(cafile=str(other)))
+        assert "those of its ssl_context" in error.reason
+
+
 def test_a_wrong_host(authority: trustme.CA, client_context: ssl.SSLContext) -> None:
     """A certificate for another host is refused, and the error says for which host it is not."""
     with EventStreamServer(ssl_context=server_side(authority.issue_cert("other.test"))) as server:

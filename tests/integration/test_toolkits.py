@@ -5,17 +5,15 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
 
 import pytest
-import urllib3
 
 from sse_client.testing import EventStreamServer, Exchange, encode_event, event
 
-from .support import ROOT, Child
+from .support import ROOT, Child, path_with_urllib3, python_that_imports
 from .toolkits import TOOLKITS
 
 # What each toolkit is imported as, and what has to be installed for it.
@@ -29,19 +27,6 @@ NEEDS = {
     "asyncio": ("asyncio", ""),
 }
 FLOOD = encode_event("x", type="tick") * 50
-
-
-def python_with(toolkit: str) -> str:
-    """Return a Python that has the toolkit: this one, or the system's; skip the test if there is none."""
-    module, package = NEEDS[toolkit]
-    for python in (sys.executable, "/usr/bin/python3"):
-        code = f"import sys; assert sys.version_info >= (3, 9); import {module}"
-        if (
-            Path(python).exists()
-            and subprocess.run([python, "-c", code], capture_output=True, check=False).returncode == 0
-        ):
-            return python
-    pytest.skip(f"needs the package {package}")
 
 
 def phases(exchange: Exchange) -> None:
@@ -68,8 +53,7 @@ def test_a_main_loop_stays_alive_under_a_flood_and_sleeps_without_one(
     stays, and close() is prompt and final.
     """
     server.handler = phases
-    python = python_with(toolkit)
-    (tmp_path / "urllib3").symlink_to(Path(urllib3.__file__).parent)
+    python = python_that_imports(*NEEDS[toolkit])
     process = subprocess.Popen(
         [python, "-u", str(ROOT / "tests" / "integration" / "toolkits.py"), toolkit, keep, server.url],
         stdout=subprocess.PIPE,
@@ -77,7 +61,7 @@ def test_a_main_loop_stays_alive_under_a_flood_and_sleeps_without_one(
         text=True,
         env={
             **os.environ,
-            "PYTHONPATH": f"{ROOT}:{tmp_path}",
+            "PYTHONPATH": path_with_urllib3(tmp_path),
             "DISPLAY": display,
             "QT_QPA_PLATFORM": "xcb;offscreen",
             "GDK_BACKEND": "x11",

@@ -9,7 +9,7 @@ from typing import Optional
 
 import pytest
 
-from sse_client._http.raw_response import BUFFER_SIZE
+from sse_client._http.socket_file import BUFFER_SIZE
 from tests.responses import stream_response
 
 HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"

@@ -14,7 +14,7 @@ requests = pytest.importorskip("requests", reason="needs the package requests")
 
 from urllib3.exceptions import MaxRetryError, NameResolutionError  # noqa: E402 - after the skip
 
-from sse_client._http.session import inner_error, is_the_users, showable, why_no_header  # noqa: E402
+from sse_client._http.session_errors import inner_error, is_the_users, showable, why_no_header  # noqa: E402
 
 
 @pytest.mark.parametrize(

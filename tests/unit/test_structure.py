@@ -51,12 +51,13 @@ KNOW_URLLIB3 = {
     "_http.failures",
     "_http.pools",
     "_http.session",
+    "_http.session_errors",
     "_http.socks",
     "_http.transport",
     "_http.tunnel",
     "_http.watched",
 }
-KNOW_REQUESTS = {"_http.session", "requests_bridge"}
+KNOW_REQUESTS = {"_http.session", "_http.session_errors", "requests_bridge"}
 KNOW_REDIS = {"_relay.store"}
 # Imported by name where they are wanted, so that importing the package stays cheap.
 ON_DEMAND = ("__main__", "_relay", "cli", "fallback", "redis_relay", "requests_bridge", "testing")
