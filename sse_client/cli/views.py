@@ -6,6 +6,7 @@ where it goes; None where an event has nothing that was asked for.
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Sequence
 from datetime import datetime, timezone
@@ -18,6 +19,7 @@ from .json_text import MISSING, fitting, is_json, laid_out, one_line, parsed, pa
 from .terminal import Terminal
 
 _quoted = json.JSONEncoder(ensure_ascii=False).encode
+_quoted_again = functools.lru_cache(maxsize=256)(_quoted)  # for the few that come again and again
 
 _LARGE = 200_000  # characters: nobody reads more, so it is not worth laying out
 
@@ -93,8 +95,8 @@ class JsonView(View):
         else:
             data = _quoted(data)
         line = (
-            f'{{{self._time()}"type": {_quoted(event.type)}, "data": {data}, '
-            f'"last_event_id": {_quoted(event.last_event_id)}, "origin": {_quoted(event.origin)}}}'
+            f'{{{self._time()}"type": {_quoted_again(event.type)}, "data": {data}, '
+            f'"last_event_id": {_quoted(event.last_event_id)}, "origin": {_quoted_again(event.origin)}}}'
         )
         return escaped(line) + "\n"
 

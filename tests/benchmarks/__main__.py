@@ -7,7 +7,7 @@ import importlib.util
 import time
 from pathlib import Path
 
-from . import end_to_end, footprint, growth, latency, live, parse, relay
+from . import command, end_to_end, footprint, growth, latency, live, parse, relay
 from .report import Report
 
 PARTS = {
@@ -16,6 +16,7 @@ PARTS = {
     "live": (live, "whole clients that wait for each event: chunked, delimited by the connection, gzip, TLS"),
     "latency": (latency, "from the server's send to the event in the caller's hands"),
     "growth": (growth, "time and memory by the size of one event"),
+    "command": (command, "the sse-client command on a flood, beside a plain loop"),
     "relay": (relay, "into Redis: a backlog, and an event alone"),
     "footprint": (footprint, "the import, and listeners with nothing to do"),
 }

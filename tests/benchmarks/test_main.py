@@ -9,7 +9,7 @@ import pytest
 import sse_client
 
 ROOT = Path(sse_client.__file__).parent.parent
-PARTS = ("parse", "end_to_end", "live", "latency", "growth", "relay", "footprint")
+PARTS = ("parse", "end_to_end", "live", "latency", "growth", "command", "relay", "footprint")
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
