@@ -25,7 +25,7 @@ from .errors import (
 from .events import CommentEvent, ConnectingEvent, ErrorEvent, LifecycleEvent, MessageEvent, OpenEvent, ReadyState
 from .listener import Listener
 from .parser import DEFAULT_MAX_EVENT_SIZE, EventStreamParser, iter_events
-from .position import PositionFile
+from .position import Position, PositionFile
 from .reconnect import ReconnectPolicy
 from .source import EventSource
 
@@ -50,6 +50,7 @@ __all__ = [
     "Listener",
     "MessageEvent",
     "OpenEvent",
+    "Position",
     "PositionFile",
     "ReadyState",
     "ReconnectPolicy",

@@ -254,27 +254,31 @@ class Handlers:
         handlers = self._handlers
         return bool(handlers.get(kind)) or (kind is MessageEvent and any(isinstance(key, str) for key in handlers))
 
-    def _deliver(self, event: Union[LifecycleEvent, CloseEvent, HandlerErrorEvent], thread: int = 0) -> None:
+    def _deliver(self, event: Union[LifecycleEvent, CloseEvent, HandlerErrorEvent], thread: int = 0) -> bool:
         """Call the handlers of an event, one after the other, until the listener is closed.
 
-        ``thread`` is the identifier of this thread, where the caller has it at hand.
+        Return whether all of them were called and none has raised. ``thread`` is the
+        identifier of this thread, where the caller has it at hand.
         """
+        is_handled = True
         running = self._running
         thread = thread or threading.get_ident()
         running.append(thread)  # step 1 at the top of the file
         try:
             for handler in handlers_of(event, self._handlers):
                 if self._closed:
-                    return
+                    return False
                 try:
                     handler(event)
                 except Exception as error:  # noqa: BLE001 - a handler's, which must not end the stream
+                    is_handled = False
                     self._handler_failed(error, event, handler)
         finally:
             running.remove(thread)
             if self._closed:
                 with self._idle:
                     self._idle.notify_all()
+        return is_handled
 
     def _wait_for_handlers(self) -> None:
         """Wait until no other thread runs handlers, 50 ms at most."""

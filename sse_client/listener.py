@@ -82,6 +82,11 @@ class Listener(Handlers):
     An event for which there is no handler is dropped. If there is none for any
     `MessageEvent` when the first one comes, a warning is logged, once.
 
+    The ``position`` of the source is written when all handlers of an event have returned, on
+    the thread that ran them; an event that ``keep`` of the queue has dropped counts as dealt with.
+    Where a handler raises, the position stays before that event for good: after a restart,
+    the event and all later ones come again.
+
     All methods and properties may be used from any thread and any handler. As a context
     manager it starts itself, and at the end closes itself and waits for the thread, up to
     2 seconds.
@@ -331,13 +336,25 @@ class Listener(Handlers):
                     self._note(event)
                     if type(event) is MessageEvent:
                         noted = MessageEvent
-                if direct:
-                    self._deliver(event, thread)
-                else:
+                if not direct:
                     self._post(event)
+                elif not self._deliver(event, thread):
+                    self._not_handled(event)
+                elif self._closed:
+                    self._handled_last(event)
         except BaseException as error:  # noqa: BLE001 - _end reports it, whatever it is
             return error
         return None
+
+    def _not_handled(self, event: LifecycleEvent) -> None:
+        """Keep the position of the source before an event that a handler raised over."""
+        if self._source.progress is not None and type(event) is MessageEvent:
+            self._source.progress.stop()
+
+    def _handled_last(self, event: LifecycleEvent) -> None:
+        """Write down an event whose handler closed the listener: the loop that does so otherwise has ended."""
+        if self._source.progress is not None and type(event) is MessageEvent:
+            self._source.progress.passed(event.last_event_id)
 
     def _note(self, event: LifecycleEvent) -> None:
         """Store what `start` waits for, and warn if the first event has no handler."""
@@ -376,11 +393,32 @@ class Listener(Handlers):
         """Hand an event to ``dispatch``, if it has handlers."""
         if not handlers_of(event, self._handlers):
             return
+        deliver: Callable[..., object] = self._deliver
+        args: tuple[Any, ...] = (event,)
+        if self._source.progress is not None and type(event) is MessageEvent:
+            deliver = self._deliver_and_tell
+            args = (event, self._source.progress.hand_on())
         if isinstance(self._dispatch, DispatchQueue):
             key: Any = event.type if type(event) is MessageEvent else type(event)
-            self._dispatch.put(self._deliver, (event,), type=key, cancelled=self._is_closed)
+            self._dispatch.put(deliver, args, type=key, cancelled=self._is_closed)
         elif self._dispatch is not None:
-            self._dispatch(self._deliver, event)
+            self._dispatch(deliver, *args)
+
+    def _deliver_and_tell(self, event: MessageEvent, ticket: int) -> None:
+        """Call the handlers of an event and let the position pass it, if they have dealt with it."""
+        progress = self._source.progress
+        assert progress is not None
+        is_handled = False
+        try:
+            is_handled = self._deliver(event)
+        finally:
+            if not is_handled:
+                progress.stop()
+        if is_handled:
+            try:
+                progress.finish(ticket)
+            except Exception as error:  # noqa: BLE001 - the loop that would raise it has ended
+                _log.error("the position could not be written: %s", error)
 
 
 def _without_locals(error: Optional[BaseException]) -> Optional[BaseException]:

@@ -14,9 +14,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from functools import partial
-from typing import Any, Optional, Union
+from typing import Any, Literal, Optional, Union, overload
 
-from ._arguments import check_last_event_id, check_size
+from ._arguments import check_flag, check_last_event_id, check_size
 from .errors import EventTooLarge
 from .events import CommentEvent, MessageEvent
 
@@ -28,7 +28,10 @@ DEFAULT_MAX_EVENT_SIZE = 64 * 1024 * 1024
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _LONG = 4096  # bytes: above, what costs a line is copying it; below, the number of calls
 _SMALL = 2048  # bytes: below, an object costs too much for what it holds
-_MUCH = 512 * 1024  # bytes that may come before the small objects are joined
+_MAX_ROOM = 512 * 1024  # bytes that may be fed before the small objects are joined
+_MAX_SHOWN = 100  # characters of a line for the log
+
+Chunk = Union[bytes, bytearray, memoryview]
 
 # MessageEvent's own __init__ would be a tenth of the time that an event takes here.
 _new_message_event = partial(MessageEvent.__new__, MessageEvent)
@@ -46,7 +49,9 @@ class EventStreamParser:
         origin: What events shall carry as their `MessageEvent.origin`.
         max_event_size: The most that one event may hold: its data so far, counted in
             characters (a line ending is one), plus the line being read, counted in bytes.
-            Comments do not add up.
+            Comments do not add up. Python keeps a character in 1, 2 or 4 bytes: one emoji
+            makes the whole data four times as large in memory, and at the moment when the
+            event is made there are two copies of it.
 
     Attributes:
         last_event_id: The last event ID of the stream. It moves when a block of fields
@@ -54,6 +59,8 @@ class EventStreamParser:
         reconnection_time: What the last valid ``retry`` field asked for, in seconds, or
             None. The field has no upper bound, so this may be infinite.
         error: The `EventTooLarge` that ended the parsing, or None.
+        unknown_line: The first line that was no field and no comment, cut short, or None. The
+            standard ignores such lines; in a body that is no event stream, they tell what it is.
 
     Raises:
         TypeError, ValueError: An argument is wrong; the message names it.
@@ -62,6 +69,7 @@ class EventStreamParser:
     last_event_id: str
     reconnection_time: Optional[float]
     error: Optional[EventTooLarge]
+    unknown_line: Optional[str]
 
     def __init__(
         self, *, last_event_id: str = "", origin: str = "", max_event_size: int = DEFAULT_MAX_EVENT_SIZE
@@ -69,6 +77,7 @@ class EventStreamParser:
         self.last_event_id = check_last_event_id(last_event_id)
         self.reconnection_time = None
         self.error = None
+        self.unknown_line = None
         self._origin = origin
         self._limit = check_size("max_event_size", max_event_size)
 
@@ -78,16 +87,25 @@ class EventStreamParser:
         self._id = last_event_id
 
         # Of the bytes: what the chunks so far have left over.
-        self._optional = _BYTE_ORDER_MARK  # is left out if the stream goes on with it
-        self._begun = b""  # what has come of that
+        self._optional = _BYTE_ORDER_MARK  # skipped if the stream goes on with it: the mark, or an LF after a CR
+        self._begun = b""  # what has arrived of it
         self._pieces: list[Union[bytes, memoryview]] = []  # the line that has not ended yet
 
-        self._room = -1  # the longest chunk that needs no care; below zero while there is something optional
-        self._known_lines = self._known_pieces = 0  # how many there were at the last account
-        self._comments = False  # whether they are wanted
+        # Of the limit.
+        self._room = 0  # bytes that may be fed before the limit has to be checked
+        self._known_lines = self._known_pieces = 0  # how many there were at the last check
 
-    def feed(self, chunk: Union[bytes, bytearray, memoryview]) -> list[MessageEvent]:
+    @overload
+    def feed(self, chunk: Chunk, *, comments: Literal[False] = False) -> list[MessageEvent]: ...
+    @overload
+    def feed(self, chunk: Chunk, *, comments: bool) -> list[Union[MessageEvent, CommentEvent]]: ...
+    def feed(self, chunk: Chunk, *, comments: bool = False) -> list[Any]:
         """Take the next bytes of the stream and return the events that they complete, in order.
+
+        Args:
+            chunk: The bytes, cut anywhere.
+            comments: Whether to return the comments too, each in its place among the events.
+                A comment is returned as soon as its own line has ended.
 
         Raises:
             EventTooLarge: An event had outgrown ``max_event_size`` in an earlier call.
@@ -100,8 +118,8 @@ class EventStreamParser:
             except TypeError:
                 raise TypeError(f"chunk must be bytes, not {type(chunk).__name__}") from None
         size = len(chunk)
-        if size > self._room:
-            return self._feed_with_care(chunk)
+        if size > self._room or self._optional:
+            return self._feed_with_care(chunk, comments)
 
         # "Lines must be separated by either a U+000D U+000A (CRLF) character pair, a single
         # U+000A (LF) character, or a single U+000D (CR) character." A CR ends its line
@@ -109,13 +127,14 @@ class EventStreamParser:
         if 13 in chunk:  # a CR; to look for the number costs a fifth of looking for b"\r"
             if chunk[-1] == 13:
                 self._optional = b"\n"
-                self._room = -1
             chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         pieces = self._pieces
         if 10 not in chunk:  # an LF
             if chunk:
                 pieces.append(chunk)
                 self._room -= size
+            elif self.error is not None:
+                raise self.error
             return []
         is_whole = not pieces and chunk[-1] == 10
         if not is_whole:
@@ -130,27 +149,36 @@ class EventStreamParser:
         # one U+FFFD of each maximal subpart, as the Encoding Standard does. An LF never lies
         # inside a UTF-8 sequence: whole lines can be decoded on their own.
         if len(chunk) > _LONG and chunk.find(b"\n", len(chunk) // 2, len(chunk) // 2 + _LONG) < 0:
-            events = self._interpret(self._long_lines(chunk, len(chunk) - is_whole))
+            events = self._interpret_long_lines(chunk, len(chunk) - is_whole, comments)
         else:
             lines = chunk.decode("utf-8", "replace").split("\n")
             if is_whole:
                 lines.pop()
-            events = self._interpret(lines)
+            events = self._interpret(lines, comments)
         if pieces or self._data:
             self._room -= size
         return events
 
-    def feed_with_comments(self, chunk: Union[bytes, bytearray, memoryview]) -> list[Union[MessageEvent, CommentEvent]]:
-        """Do as `feed` does, and return the comments too, each in its place among the events.
+    def feed_with_comments(self, chunk: Chunk) -> list[Union[MessageEvent, CommentEvent]]:
+        """Do as `feed` with ``comments=True`` does."""
+        return self.feed(chunk, comments=True)
 
-        A comment is returned as soon as its own line has ended.
+    def finish(self) -> list[MessageEvent]:
+        """Take the end of the stream as the end of its line and event, against the standard; return that event.
+
+        For a stream that ended cleanly, of a server that leaves the last blank line out. The
+        list is empty if there was no unfinished event. Nothing can be fed afterwards.
+
+        Raises:
+            EventTooLarge: As `feed`.
         """
-        self._comments = True
-        try:
-            events: list[Any] = self.feed(chunk)
-        finally:
-            self._comments = False
-        return events
+        return self.feed(b"\n\n")
+
+    @property
+    def unfinished_size(self) -> int:
+        """How many bytes of an event there are that no blank line has ended: the values of its fields, and a line."""
+        block = [self._type, *self._data, "" if self._id == self.last_event_id else self._id]
+        return len("".join(block).encode()) + sum(map(len, self._pieces))
 
     def _without_optional(self, chunk: bytes) -> bytes:
         # "The UTF-8 decode algorithm strips one leading UTF-8 Byte Order Mark (BOM), if any."
@@ -162,26 +190,10 @@ class EventStreamParser:
         self._optional = self._begun = b""
         return chunk
 
-    def _long_lines(self, lines: bytes, stop: int) -> Iterator[str]:
-        # What long lines cost is copying them. Here each is found by searching, and copied once.
-        view = memoryview(lines)
-        start = 0
-        while start <= stop:
-            end = lines.find(b"\n", start, stop)
-            if end < 0:
-                end = stop
-            if lines.startswith(b"data: ", start, end):
-                # The rule for data is applied to the line without its value, then this is put in.
-                yield "data: "
-                self._data[-1] = str(view[start + 6 : end], "utf-8", "replace")
-            else:
-                yield str(view[start:end], "utf-8", "replace")
-            start = end + 1
-
     # The limit and the memory -----------------------------------------------------------
 
-    def _feed_with_care(self, chunk: bytes) -> list[Any]:
-        # Takes an account: of what is held, and so of how long a chunk may be without another.
+    def _feed_with_care(self, chunk: bytes, comments: bool) -> list[Any]:
+        # Recompute how many bytes are held, and so how many may be fed before the next check.
         if self.error is not None:
             raise self.error
         if self._optional:
@@ -190,16 +202,16 @@ class EventStreamParser:
                 return []
         room = self._limit - self._held()
         if len(chunk) > room:
-            return self._feed_one_by_one(chunk)
-        self._room = max(min(room, _MUCH), len(chunk))
-        return self.feed(chunk)
+            return self._feed_one_by_one(chunk, comments)
+        self._room = max(min(room, _MAX_ROOM), len(chunk))
+        return self.feed(chunk, comments=comments)
 
     def _held(self) -> int:
         self._known_pieces = _join_if_small(self._pieces, self._known_pieces, b"")
         self._known_lines = _join_if_small(self._data, self._known_lines, "\n")
         return sum(map(len, self._pieces)) + sum(map(len, self._data)) + len(self._data)
 
-    def _feed_one_by_one(self, chunk: bytes) -> list[Any]:
+    def _feed_one_by_one(self, chunk: bytes, comments: bool) -> list[Any]:
         # So that the limit is met at the same byte however the bytes were cut.
         events: list[Any] = []
         room = 0
@@ -213,13 +225,30 @@ class EventStreamParser:
             room -= len(line)
             self._room = len(line)
             self._optional = b""
-            events += self.feed(line)
-        self._room = -1
+            events += self.feed(line, comments=comments)
+        self._room = 0
         return events
 
     # Lines to events (9.2.6) ------------------------------------------------------------
 
-    def _interpret(self, lines: Iterable[str]) -> list[Any]:
+    def _interpret_long_lines(self, lines: bytes, stop: int, comments: bool) -> list[Any]:
+        # What long lines cost is copying them. Here each is found by searching and copied once:
+        # the value of a data line is decoded straight into the data.
+        events: list[Any] = []
+        view = memoryview(lines)
+        start = 0
+        while start <= stop:
+            end = lines.find(b"\n", start, stop)
+            if end < 0:
+                end = stop
+            if lines.startswith(b"data: ", start, end):
+                self._data.append(str(view[start + 6 : end], "utf-8", "replace"))
+            else:
+                events += self._interpret([str(view[start:end], "utf-8", "replace")], comments)
+            start = end + 1
+        return events
+
+    def _interpret(self, lines: list[str], comments: bool) -> list[Any]:
         events: list[Any] = []
         data = self._data
         for line in lines:
@@ -249,7 +278,7 @@ class EventStreamParser:
                     name = "event"
                 elif line[0] == ":":
                     # "If the line starts with a U+003A COLON character (:): ignore the line."
-                    if self._comments:
+                    if comments:
                         events.append(CommentEvent(line[1:]))
                     continue
                 else:
@@ -267,9 +296,12 @@ class EventStreamParser:
                         self._id = value
                     continue
                 if name != "data":
-                    if name == "retry" and value.isascii() and value.isdigit():
-                        # float(), not int(): it takes any number of digits, in linear time.
-                        self.reconnection_time = float(value + "e-3")
+                    if name == "retry":
+                        if value.isascii() and value.isdigit():
+                            # float(), not int(): it takes any number of digits, in linear time.
+                            self.reconnection_time = float(value + "e-3")
+                    elif self.unknown_line is None:
+                        self.unknown_line = line[:_MAX_SHOWN]
                     continue
             data.append(value)
         return events
@@ -296,11 +328,12 @@ def _rpartition_of_views(chunk: bytes) -> tuple[memoryview, bytes, Union[bytes, 
 
 
 def iter_events(
-    chunks: Iterable[Union[bytes, bytearray, memoryview]],
+    chunks: Iterable[Chunk],
     *,
     last_event_id: str = "",
     origin: str = "",
     max_event_size: int = DEFAULT_MAX_EVENT_SIZE,
+    accept_unfinished: bool = False,
 ) -> Iterator[MessageEvent]:
     """Yield the events of an event stream whose bytes somebody else brings.
 
@@ -312,6 +345,8 @@ def iter_events(
         last_event_id: As in `EventStreamParser`.
         origin: As in `EventStreamParser`.
         max_event_size: As in `EventStreamParser`.
+        accept_unfinished: Whether the last event counts although its blank line is missing, as
+            in `EventSource`. The iterable has to raise where the stream was cut.
 
     Raises:
         EventTooLarge: An event outgrew ``max_event_size``; raised after the events before it.
@@ -322,13 +357,13 @@ def iter_events(
     if isinstance(chunks, (str, bytes, bytearray, memoryview)):
         raise TypeError(f"chunks must be an iterable of bytes, not one {type(chunks).__name__}: pass [chunk]")
     parser = EventStreamParser(last_event_id=last_event_id, origin=origin, max_event_size=max_event_size)
-    return _iterate(parser, iter(chunks))
+    return _iterate(parser, iter(chunks), check_flag("accept_unfinished", accept_unfinished))
 
 
-def _iterate(
-    parser: EventStreamParser, chunks: Iterator[Union[bytes, bytearray, memoryview]]
-) -> Iterator[MessageEvent]:
+def _iterate(parser: EventStreamParser, chunks: Iterator[Chunk], accept_unfinished: bool) -> Iterator[MessageEvent]:
     for chunk in chunks:
         yield from parser.feed(chunk)
         if parser.error is not None:
             raise parser.error
+    if accept_unfinished:
+        yield from parser.finish()

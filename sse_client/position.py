@@ -10,15 +10,27 @@ import errno
 import os
 import stat
 from functools import partial
-from typing import BinaryIO, Optional, Union
+from typing import BinaryIO, Optional, Protocol, Union
 
 from ._arguments import check_flag, check_last_event_id
 
-__all__ = ["PositionFile"]
+__all__ = ["Position", "PositionFile"]
 
 _WHITE_SPACE = b" \t\r\n"
 # Opening a FIFO would block, and a link may lead anywhere. (Windows has neither flag.)
 _CAREFULLY = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
+
+
+class Position(Protocol):
+    """Where a program keeps how far it has got: a file, a row of a database. `PositionFile` is one; so can yours be."""
+
+    def read(self) -> str:
+        """Return the last event ID that was written; ``""`` if none was."""
+        ...
+
+    def write(self, last_event_id: str, /) -> object:
+        """Keep a last event ID in place of the one before."""
+        ...
 
 
 class PositionFile:
@@ -26,14 +38,13 @@ class PositionFile:
 
     Example::
 
-        position = PositionFile("builds.position")
-        with EventSource(url, last_event_id=position.read()) as source:
+        with EventSource(url, position=PositionFile("builds.position")) as source:
             for event in source:
                 handle(event)
-                position.write(event.last_event_id)
 
-    Written after the work, as here, it makes that "at least once": after a crash, the one
-    event is handled again that was handled and not yet written down.
+    The source reads it when its loop begins and writes it when the loop asks for the next
+    event, so after the work. That makes "at least once": after a crash, those events are
+    handled again that were handled and not yet written down.
 
     The file holds the ID in UTF-8 and nothing else. It is replaced as a whole, by way of a
     second file beside it with ``.new`` added to its name. So:

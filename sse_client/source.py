@@ -1,39 +1,29 @@
-"""`EventSource`: connect, parse, hand over, lose, wait, and again.
+"""`EventSource`: what users set, ask and read of an event stream; its loop is in ``_loop``.
 
-Rules of this file: one generator holds the loop, and it alone opens, reads and releases
-connections. Every other thread may only set flags under the lock and wake it. Nothing
-here knows HTTP.
+Rules of this file: every option is spelled in one constructor, and checked there.
 """
 
 from __future__ import annotations
 
-import logging
-import math
-import random
 import ssl
-import threading
-import time
-import weakref
 from collections.abc import Generator, Iterable
-from http import HTTPStatus
 from types import TracebackType
-from typing import Any, Callable, Optional, Union
+from typing import Any, Optional, Union
 
-from ._arguments import AS_IDLE_TIMEOUT, NotGiven, check_last_event_id, check_size, refuse_arguments
-from ._control import Ask, Control
+from ._arguments import AS_IDLE_TIMEOUT, NotGiven, check_flag, check_last_event_id, check_size, refuse_arguments
+from ._control import Ask
 from ._http.message import NO_JSON, HeadersOrFunction, RequestOptions, UrlOrFunction
 from ._http.transport import PoolManager, make_connector, make_timeouts
 from ._http.verdict import EVENT_STREAM
-from .connector import Connection, Connector
-from .errors import ConnectionLost, EventSourceError, EventTooLarge, StreamEnded, chain_of
+from ._loop import Loop
+from ._progress import Progress
+from .connector import Connector
 from .events import CommentEvent, ConnectingEvent, ErrorEvent, LifecycleEvent, MessageEvent, OpenEvent, ReadyState
-from .parser import DEFAULT_MAX_EVENT_SIZE, EventStreamParser
-from .reconnect import Ending, Failures, ReconnectPolicy, is_quiet
+from .parser import DEFAULT_MAX_EVENT_SIZE
+from .position import Position
+from .reconnect import ReconnectPolicy
 
 __all__ = ["EventSource"]
-
-
-_log = logging.getLogger("sse_client")
 
 _BY_METHOD: Any = NotGiven("<by method>")
 
@@ -96,6 +86,13 @@ class EventSource:
             event ID in the clear.
         last_event_id: Where to go on from, such as a stored `last_event_id`; ``""`` for
             where the server likes to begin.
+        position: Where to keep how far the program has got, for its next run: a `PositionFile`, or
+            anything with its methods ``read`` and ``write``. It is read when the first loop begins; if it is
+            empty, ``last_event_id`` counts. An event has been dealt with when the loop asks for the next
+            one. The position is written then, ten times a second at most, and in any case before a wait
+            for the next attempt and when the loop ends. An event in hand when the loop is left, by
+            ``break`` or an exception, comes again in the next run. What its methods raise ends the
+            iteration.
         reconnect: The policy of reconnecting; None for one request and one stream to its
             end, all errors raised. By default, a `ReconnectPolicy` for GET and HEAD, None
             for other methods, which may not be safe to repeat. A POST that may be repeated
@@ -110,6 +107,9 @@ class EventSource:
             no limit.
         max_event_size: The most that one event may hold, in bytes; see
             `EventStreamParser`.
+        accept_unfinished: Whether to hand over the last event of a stream that ended cleanly
+            without its blank line, against the standard: some gateways cut the last newline
+            off. Never after a cut. Otherwise the event is dropped, with a line in the log at DEBUG.
         proxy: The URL of a proxy for all requests, ``http``, ``https``, ``socks4``, ``socks5``
             or ``socks5h``, with its user and password if it wants them. SOCKS needs the
             package PySocks.
@@ -140,11 +140,13 @@ class EventSource:
         trusted_origins: Iterable[str] = (),
         https_only: bool = False,
         last_event_id: str = "",
+        position: Optional[Position] = None,
         reconnect: Optional[ReconnectPolicy] = _BY_METHOD,
         connect_timeout: Optional[float] = 10.0,
         response_timeout: Optional[float] = AS_IDLE_TIMEOUT,
         idle_timeout: Optional[float] = 300.0,
         max_event_size: int = DEFAULT_MAX_EVENT_SIZE,
+        accept_unfinished: bool = False,
         proxy: Optional[str] = None,
         trust_env: bool = True,
         ssl_context: Optional[ssl.SSLContext] = None,
@@ -176,52 +178,38 @@ class EventSource:
         if reconnect not in (_BY_METHOD, None) and not isinstance(reconnect, ReconnectPolicy):
             raise TypeError(f"reconnect must be a ReconnectPolicy or None, not {type(reconnect).__name__}")
 
-        # Settings, never changed.
         if isinstance(url, Connector):
-            self._connector = url
+            connector = url
         else:
-            self._connector = make_connector(RequestOptions(url, **request_settings), timeouts, **transport_settings)
-        self._policy: Optional[ReconnectPolicy] = reconnect
+            connector = make_connector(RequestOptions(url, **request_settings), timeouts, **transport_settings)
+        policy: Optional[ReconnectPolicy] = reconnect
         if reconnect is _BY_METHOD:
-            self._policy = ReconnectPolicy() if self._connector.is_repeatable else None
-        self._max_event_size = check_size("max_event_size", max_event_size)
-
-        # What the loop has learnt. Written by the loop alone.
-        self._last_event_id = check_last_event_id(last_event_id)
-        self._reconnection_time: Optional[float] = None
-        self._last_activity: Optional[float] = None
-        self._failures = Failures()
-        self._due: Optional[float] = None
-        """When the next attempt is to be made, by the monotonic clock. None but before and in a wait."""
-
-        # What the loop is asked for. Needs no lock.
-        self._control = Control()
-
-        # What the loop and the other threads share. Guarded by the lock, which its own thread
-        # may take again: a signal handler may call close() at any moment.
-        self._lock = threading.RLock()
-        self._ready_state = ReadyState.CONNECTING
-        self._looping = False
-        self._used = False
-        self._loop_thread = 0
-        self._loop: Callable[[], Optional[Generator[LifecycleEvent, None, None]]] = _no_loop
-        """The running loop, by a weak reference: it refers to the source."""
-        self._connection: Optional[Connection] = None
+            policy = ReconnectPolicy() if connector.is_repeatable else None
+        if position is not None and not (callable(getattr(position, "read", None)) and callable(position.write)):
+            raise TypeError(f"position must have the methods read and write, as a PositionFile: {position!r}")
+        self._loop = Loop(
+            connector,
+            policy,
+            last_event_id=check_last_event_id(last_event_id),
+            max_event_size=check_size("max_event_size", max_event_size),
+            accepts_unfinished=check_flag("accept_unfinished", accept_unfinished),
+            progress=None if position is None else Progress(position),
+        )
 
     @property
     def connector(self) -> Connector:
         """Where the connections come from: the `Connector` that was given, or the one for the URL and its options."""
-        return self._connector
+        return self._loop.connector
 
     @property
     def last_event_id(self) -> str:
         """The last event ID: that of the event handed over last, or of a later block that only set the ID."""
-        return self._last_event_id
+        return self._loop.last_event_id
 
     @property
     def ready_state(self) -> ReadyState:
         """How the source stands."""
-        return ReadyState.CLOSED if self._control.is_closed else self._ready_state
+        return self._loop.ready_state
 
     @property
     def reconnection_time(self) -> Optional[float]:
@@ -229,7 +217,7 @@ class EventSource:
 
         As it was asked for: `ReconnectPolicy` has bounds for what is obeyed.
         """
-        return self._reconnection_time
+        return self._loop.reconnection_time
 
     @property
     def last_activity(self) -> Optional[float]:
@@ -237,20 +225,25 @@ class EventSource:
 
         For a health check: ``time.monotonic() - source.last_activity`` are the seconds of silence.
         """
-        return self._last_activity
+        return self._loop.last_activity
 
     @property
     def next_attempt_in(self) -> Optional[float]:
         """Seconds until the next attempt, for a countdown; None while there is no wait for one, or none that ends."""
-        due = self._due
-        if due is None or self._control.asked:
-            return None
-        return max(due - time.monotonic(), 0.0)
+        return self._loop.next_attempt_in
 
     @property
     def is_paused(self) -> bool:
         """Whether `pause` has been called, and `resume` has not since then."""
-        return self._control.is_paused
+        return self._loop.control.is_paused
+
+    @property
+    def progress(self) -> Optional[Progress]:
+        """How far the program has got, as written to its ``position``; None without one.
+
+        For whoever hands events on to other threads, as `Listener` does.
+        """
+        return self._loop.progress
 
     def __iter__(self) -> Generator[MessageEvent, None, None]:  # noqa: PYI058 - it has a close(), and may be relied on
         """Yield the events of the stream, for as long as it goes on. Each step blocks until one arrives.
@@ -264,7 +257,7 @@ class EventSource:
             OSError: A certificate file that the ``pool`` names cannot be loaded.
             Exception: Whatever the ``url`` and ``headers`` functions raise.
         """
-        return self._make_loop(MessageEvent)
+        return self._loop.run(MessageEvent)
 
     def lifecycle(self, *, comments: bool = False) -> Generator[LifecycleEvent, None, None]:
         """Yield all that happens, in order: a `ConnectingEvent` for each attempt, an `OpenEvent` for each
@@ -282,7 +275,7 @@ class EventSource:
             Exception: As the iteration over the source itself.
         """
         wanted = [ConnectingEvent, OpenEvent, MessageEvent, ErrorEvent]
-        return self._make_loop(*wanted, *([CommentEvent] if comments else []))
+        return self._loop.run(*wanted, *([CommentEvent] if comments else []))
 
     def close(self) -> None:
         """End the stream for good: the loop ends, no request is made any more.
@@ -291,24 +284,7 @@ class EventSource:
         more than once. A loop that is blocked ends within a tenth of a second; the one
         thing that cannot be cut short is the operating system's look-up of a host name.
         """
-        self._control.ask(Ask.CLOSE)
-        if self._control.is_copy:
-            return  # without the lock: in the parent, another thread may hold it
-        with self._lock:
-            connection, looping = self._connection, self._looping
-        if connection is not None:
-            connection.interrupt()
-        if not looping:
-            self._connector.close()
-        elif self._loop_thread == threading.get_ident():
-            # This is the loop's own thread, so the loop stands at a yield and can be ended now,
-            # unless this is a signal handler that interrupts it: then it ends by itself.
-            loop = self._loop()
-            try:
-                if loop is not None:
-                    loop.close()
-            except ValueError:
-                pass
+        self._loop.close()
 
     def reconnect(self) -> None:
         """Make a new connection now: drop the one there is, or cut the wait for the next one short.
@@ -321,9 +297,7 @@ class EventSource:
             RuntimeError: The source was made with ``reconnect=None``, or for a method that
                 is not repeated by default; or its loop is another process's.
         """
-        self._check_may_come_back()
-        self._control.ask(Ask.RECONNECT)
-        self._interrupt()
+        self._loop.ask(Ask.RECONNECT)
 
     def pause(self) -> None:
         """Drop the connection and make none until `resume`: while the computer sleeps, say, or nobody looks.
@@ -335,9 +309,7 @@ class EventSource:
         Raises:
             RuntimeError: As `reconnect`.
         """
-        self._check_may_come_back()
-        self._control.ask(Ask.PAUSE)
-        self._interrupt()
+        self._loop.ask(Ask.PAUSE)
 
     def resume(self) -> None:
         """Go on after `pause`: connect at once, from the last event ID on. Without a pause, nothing happens.
@@ -347,26 +319,7 @@ class EventSource:
         Raises:
             RuntimeError: As `reconnect`.
         """
-        self._check_may_come_back()
-        self._control.resume()
-
-    def _check_may_come_back(self) -> None:
-        if self._policy is None:
-            raise RuntimeError("this EventSource does not reconnect: pass reconnect=ReconnectPolicy() to allow it")
-        self._check_process()
-
-    def _check_process(self) -> None:
-        if self._control.is_copy:
-            raise RuntimeError(
-                "the loop over this EventSource runs in the parent process, and so does its connection: "
-                "after os.fork(), make another EventSource in the child"
-            )
-
-    def _interrupt(self) -> None:
-        with self._lock:
-            connection = self._connection
-        if connection is not None:
-            connection.interrupt()
+        self._loop.resume()
 
     def __enter__(self) -> EventSource:
         return self
@@ -380,232 +333,8 @@ class EventSource:
         self.close()
 
     def __repr__(self) -> str:
-        state = "PAUSED" if self._control.is_paused else self.ready_state
-        return f"<EventSource {self._connector.url} {state} last_event_id={self._last_event_id!r}>"
-
-    # The loop ---------------------------------------------------------------------------
-
-    def _make_loop(self, *wanted: type[LifecycleEvent]) -> Generator[Any, None, None]:
-        # The generator cannot know itself, and close() has to find it.
-        itself: list[weakref.ref[Generator[LifecycleEvent, None, None]]] = []
-        loop = self._run(wanted, itself)
-        itself.append(weakref.ref(loop))
-        return loop
-
-    def _run(
-        self, wanted: tuple[type[LifecycleEvent], ...], itself: list[weakref.ref[Generator[LifecycleEvent, None, None]]]
-    ) -> Generator[LifecycleEvent, None, None]:
-        """Make one attempt after the other. Each ends in one of these ways:
-
-        - `close` was called: the iteration ends quietly;
-        - the server answered 204, or the one stream of a source that does not reconnect, or
-          not after a stream has opened, came to its clean end: likewise;
-        - `reconnect` was called: an `ErrorEvent` that says so; the next attempt at once;
-        - `pause` was called: likewise; the next attempt at `resume`;
-        - an `EventSourceError` that the policy retries: an `ErrorEvent`; the next attempt after a delay;
-        - one that it does not retry: an `ErrorEvent` without a delay, then the error is raised;
-        - any other exception, such as one of the user's ``url`` or ``headers`` function: it is raised;
-        - the loop is left, by ``break`` or by an exception in its body: `GeneratorExit` at a yield;
-        - ``os.fork()`` was called at a yield: the copy in the child raises and touches nothing.
-
-        The connection is released in every case but the last.
-        """
-        self._enter_loop(itself[0])
-        try:
-            while True:
-                self._control.wait(self._time_left)
-                connection = self._begin_attempt()
-                if connection is None:
-                    return
-                attempt = _Attempt()
-                try:
-                    error = yield from self._follow(connection, attempt, wanted)
-                except EventSourceError as failure:
-                    error = _without_frames(failure)
-                finally:
-                    self._end_attempt(connection)
-                if self._control.is_closed:
-                    return
-                if error is None:
-                    self._set_ready_state(ReadyState.CLOSED)
-                    return
-                event = self._after(attempt, error)
-                if event.delay is None:
-                    self._set_ready_state(ReadyState.CLOSED)
-                if ErrorEvent in wanted:
-                    yield event
-                if event.delay is None:
-                    try:
-                        raise error
-                    finally:
-                        del error, event  # its traceback has this frame: a cycle
-        finally:
-            self._leave_loop()
-
-    def _time_left(self) -> float:
-        """Return how many seconds there are until the next attempt is to be made, or the loop is to end."""
-        asked = self._control.asked
-        if Ask.CLOSE in asked or Ask.ABANDON in asked:
-            return 0.0
-        if Ask.PAUSE in asked:
-            return math.inf
-        if Ask.RECONNECT in asked or self._due is None:
-            return 0.0
-        return self._due - time.monotonic()
-
-    def _begin_attempt(self) -> Optional[Connection]:
-        self._check_process()
-        with self._lock:
-            if self._control.is_closed:
-                return None
-            if self._control.begin_attempt():
-                self._failures = Failures()
-            self._due = None
-            self._connection = self._connector.connection()
-            if self._control.asked:  # by a signal handler, meanwhile: the lock keeps out threads only
-                self._connection.interrupt()
-            return self._connection
-
-    def _follow(
-        self, connection: Connection, attempt: _Attempt, wanted: tuple[type[LifecycleEvent], ...]
-    ) -> Generator[LifecycleEvent, None, Optional[EventSourceError]]:
-        """Hand over what arrives over one connection; return how it ended, None for "do not come back"."""
-        if ConnectingEvent in wanted:
-            yield ConnectingEvent(self._connector.url, self._failures.count + 1)
-            self._check_process()
-        head = connection.open(self._last_event_id)
-        self._last_activity = attempt.opened = time.monotonic()
-        if head.status == HTTPStatus.NO_CONTENT:
-            _log.info("%s answered 204: the stream is over", head.url)
-            return None
-        _log.info("open: %s", head.url)
-        self._set_ready_state(ReadyState.OPEN)
-        asked = self._control.asked
-        if Ask.CLOSE in asked:
-            return None
-        if OpenEvent in wanted:
-            yield OpenEvent(head.url, head.headers)
-        parser = EventStreamParser(
-            last_event_id=self._last_event_id, origin=head.origin, max_event_size=self._max_event_size
-        )
-        comments = CommentEvent in wanted
-        events: Any
-        feed: Any = parser.feed_with_comments if comments else parser.feed
-        while not asked:
-            arrived = connection.read()
-            if not arrived:
-                break
-            self._last_activity = time.monotonic()
-            attempt.received += len(arrived)
-            if isinstance(arrived, (list, tuple)):
-                messages = [event for event in arrived if isinstance(event, MessageEvent)]
-                events = arrived if comments else messages
-                last_event_id = messages[-1].last_event_id if messages else self._last_event_id
-            else:
-                events = feed(arrived)
-                last_event_id = parser.last_event_id
-            if parser.reconnection_time is not None:
-                self._reconnection_time = parser.reconnection_time
-            for event in events:
-                if asked and (Ask.CLOSE in asked or Ask.ABANDON in asked):
-                    break
-                if not comments or type(event) is MessageEvent:
-                    attempt.has_progressed = True
-                    self._last_event_id = event.last_event_id
-                yield event
-            else:
-                if last_event_id != self._last_event_id:
-                    attempt.has_progressed = True
-                    self._last_event_id = last_event_id
-            if parser.error is not None:
-                raise EventTooLarge(url=head.url, limit=parser.error.limit)
-        self._check_process()
-        is_last = self._policy is None or (self._policy.until_open and not asked)
-        return None if is_last else StreamEnded(attempt.end(), url=head.url)
-
-    def _after(self, attempt: _Attempt, error: EventSourceError) -> ErrorEvent:
-        """Decide what follows an attempt that has ended: note when the next one is due, and return what to show."""
-        asked = self._control.asked
-        now = time.monotonic()
-        delay: Optional[float] = None
-        requested = bool(asked) and self._policy is not None
-        if requested:
-            self._failures = Failures()
-            paused = Ask.PAUSE in asked
-            delay = math.inf if paused else 0.0
-            error = ConnectionLost(f"{'pause' if paused else 'reconnect'}() was called", url=error.url)
-        elif self._policy is not None:
-            seconds_open = None if attempt.opened is None else now - attempt.opened
-            ending = Ending(error, attempt.has_progressed, attempt.received > 0, seconds_open)
-            self._failures = self._failures.after(ending, steady_after=self._policy.steady_after)
-            sample = random.random()  # noqa: S311 - spreads clients in time, hides nothing
-            delay = self._policy.delay(
-                error, self._failures.attempt, reconnection_time=self._reconnection_time, sample=sample
-            )
-        if delay is not None:
-            is_normal = requested or is_quiet(error) or isinstance(error, StreamEnded)
-            again = "until resume()" if delay == math.inf else f"again in {delay:.1f} s"
-            _log.log(logging.INFO if is_normal else logging.WARNING, "%s; %s", error, again)
-            self._due = now + (delay if delay == math.inf else self._connector.real_delay(delay))
-        return ErrorEvent(error, delay, self._failures.attempt, requested)
-
-    def _enter_loop(self, itself: weakref.ref[Generator[LifecycleEvent, None, None]]) -> None:
-        self._check_process()
-        with self._lock:
-            if self._looping:
-                raise RuntimeError("this EventSource is being iterated over already: leave that loop first")
-            if self._used and self._policy is None:
-                raise RuntimeError("an EventSource that does not reconnect is for one loop: make another one")
-            self._looping = self._used = True
-            self._loop, self._loop_thread = itself, threading.get_ident()
-            self._failures = Failures()
-            self._due = None
-            self._control.begin_attempt()  # forget what reconnect() asked for without a loop
-            self._ready_state = ReadyState.CONNECTING
-            self._control.enter_loop()
-
-    def _leave_loop(self) -> None:
-        self._control.leave_loop()
-        if self._control.is_copy:
-            return
-        self._due = None
-        with self._lock:
-            self._looping = False
-        self._connector.close()
-
-    def _end_attempt(self, connection: Connection) -> None:
-        if self._control.is_copy:
-            return
-        with self._lock:
-            self._connection = None
-        self._set_ready_state(ReadyState.CONNECTING)
-        connection.release()
-
-    def _set_ready_state(self, state: ReadyState) -> None:
-        with self._lock:
-            self._ready_state = state
-
-
-class _Attempt:
-    """What is known of one attempt so far."""
-
-    def __init__(self) -> None:
-        self.opened: Optional[float] = None
-        """When the head arrived, by the monotonic clock; None before."""
-        self.received = 0
-        """How many bytes, or events of a connection that reads events, have arrived after the head."""
-        self.has_progressed = False
-        """Whether an event has been handed over, or the last event ID has moved."""
-
-    def end(self) -> str:
-        """Return the reason of a clean end."""
-        if self.has_progressed:
-            return "the server ended the stream"
-        return f"the server ended the stream after {self.received} bytes without an event"
-
-
-def _no_loop() -> None:
-    """Stand for a weak reference to a loop that there is not."""
+        state = "PAUSED" if self.is_paused else self.ready_state
+        return f"<EventSource {self.connector.url} {state} last_event_id={self.last_event_id!r}>"
 
 
 def _refuse_settings(settings: dict[str, Any]) -> None:
@@ -613,10 +342,3 @@ def _refuse_settings(settings: dict[str, Any]) -> None:
     for name, value in settings.items():
         if value is not defaults[name] and value != defaults[name]:
             raise TypeError(f"{name} cannot be given along with a Connector, which makes its own requests")
-
-
-def _without_frames(error: BaseException) -> Any:
-    """Return an error without the frames of its traceback, which would keep sockets and buffers alive."""
-    for link in chain_of(error):
-        link.__traceback__ = None
-    return error

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from sse_client.listener import Listener
 from sse_client.source import EventSource
-from sse_client.testing import Script, ScriptedConnector
+from sse_client.testing import ScriptedConnector, StepLike
 
 LIMIT = 10.0
 
 
-def scripted(*steps: Script, end: bool = True) -> Listener:
+def scripted(*steps: StepLike, end: bool = True) -> Listener:
     """Return a listener to one stream of these steps, and then to a 204."""
     connector = ScriptedConnector()
     connector.stream(*steps)

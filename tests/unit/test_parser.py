@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sse_client import EventStreamParser, EventTooLarge, MessageEvent
+from sse_client import EventStreamParser, EventTooLarge, MessageEvent, iter_events
 
 MIB = 1024 * 1024
 
@@ -136,3 +136,35 @@ def test_a_small_rest_does_not_keep_a_big_chunk_alive() -> None:
         tracemalloc.stop()
     assert held - before < MIB // 4
     assert parser.feed(b"ished\n\n")[0].data == "unfinished"
+
+
+@pytest.mark.parametrize("cut", range(len(b"data: a\r\nid: 1") + 1))
+@pytest.mark.parametrize("end", [b"", b"\n", b"\r", b"\r\n", b"\n\n", b"\r\n\r\n"], ids=repr)
+def test_finish(end: bytes, cut: int) -> None:
+    """finish() gives the last event without its blank line, however the bytes were cut and whatever the line ending."""
+    stream = b"data: a\r\nid: 1" + end
+    parser = EventStreamParser()
+    events = [*parser.feed(stream[:cut]), *parser.feed(stream[cut:])]
+    events += parser.finish()
+    assert events == [MessageEvent("message", "a", "1", "")]
+    assert parser.unfinished_size == 0
+
+
+def test_finish_without_an_event() -> None:
+    """finish() gives nothing where nothing is unfinished."""
+    parser = EventStreamParser()
+    parser.feed(b"data: a\n\n: bye\nevent: x")
+    assert parser.unfinished_size == 8
+    assert parser.finish() == []
+
+
+def test_iter_events_that_accepts_an_unfinished_one() -> None:
+    """iter_events hands the last event over without its blank line where asked to."""
+    chunks = [b"data: a\n\nda", b"ta: b"]
+    assert [event.data for event in iter_events(chunks)] == ["a"]
+    assert [event.data for event in iter_events(chunks, accept_unfinished=True)] == ["a", "b"]
+
+
+def test_comments_as_an_argument() -> None:
+    """feed(comments=True) does as feed_with_comments."""
+    assert EventStreamParser().feed(b": a\n", comments=True) == EventStreamParser().feed_with_comments(b": a\n")

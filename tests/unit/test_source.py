@@ -294,6 +294,84 @@ def test_reason_of_an_end(connector: ScriptedConnector, steps: Any, reason: str)
     assert reasons == [reason]
 
 
+def test_an_unfinished_event_is_accepted_where_asked_for(connector: ScriptedConnector) -> None:
+    """With accept_unfinished, the last event of a clean end counts without its blank line; after a cut it does not."""
+    connector.stream(raw(b"data: a\n\nid: 1\ndata: b"))
+    connector.stream(raw(b"data: c\n"), drop())
+    connector.stream(raw(b"data: d\r"))
+    connector.end()
+    source = source_for(connector, accept_unfinished=True)
+    assert [(message.data, message.last_event_id) for message in source] == [("a", ""), ("b", "1"), ("d", "1")]
+    assert connector.last_event_ids == ["", "1", "1", "1"]
+
+
+def test_no_unfinished_event_after_an_interruption() -> None:
+    """A read that an interruption ended is not the end of the stream, whatever it returns."""
+
+    class Interrupted(Connection):
+        def __init__(self) -> None:
+            self.chunks = [b"data: a\n\ndata: b", b""]
+
+        def open(self, last_event_id: str) -> ResponseHead:
+            return ResponseHead(URL, "http://scripted.test", 200, {})
+
+        def read(self) -> bytes:
+            if len(self.chunks) == 1:
+                source.reconnect()
+            return self.chunks.pop(0)
+
+        def interrupt(self) -> None:
+            pass
+
+        def release(self) -> None:
+            pass
+
+    class Once(Connector):
+        def __init__(self) -> None:
+            self.connections = [Interrupted()]
+
+        def connection(self) -> Connection:
+            return self.connections.pop()
+
+    source = EventSource(Once(), reconnect=EXACT, accept_unfinished=True)
+    iterator = iter(source)
+    assert next(iterator).data == "a"
+    with pytest.raises(IndexError):
+        next(iterator)
+
+
+def test_what_a_clean_end_drops_is_logged(connector: ScriptedConnector, caplog: pytest.LogCaptureFixture) -> None:
+    """A DEBUG line says how many bytes of an unfinished event were dropped; a finished one makes none."""
+    connector.stream(raw("id: 1\nevent: x\ndata: é\ndata: b".encode()))
+    connector.stream(event("a"))
+    connector.end()
+    with caplog.at_level(logging.DEBUG, logger="sse_client"):
+        assert data(source_for(connector)) == ["a"]
+    lines = [record.getMessage() for record in caplog.records if record.levelno == logging.DEBUG]
+    assert lines == [f"{URL}: dropped the last 11 bytes, which no blank line ended"]
+
+
+@pytest.mark.parametrize(
+    ("body", "shown"),
+    [
+        (b'{"error": "no"}', '\'{"error": "no"}\''),
+        (b": ping\ndata: a\n\nDATA: " + b"x" * 1000 + b"\nmore\n", repr("DATA: " + "x" * 94)),
+        (b"id: 1\nretry: soon\nevent\n\n", None),
+    ],
+    ids=["bare JSON", "a long line", "fields only"],
+)
+def test_a_line_that_is_no_field(
+    connector: ScriptedConnector, caplog: pytest.LogCaptureFixture, body: bytes, shown: str | None
+) -> None:
+    """A DEBUG line shows the first line of a connection that is no field, cut short; the others are not shown."""
+    connector.stream(raw(body))
+    connector.end()
+    with caplog.at_level(logging.DEBUG, logger="sse_client"):
+        list(source_for(connector))
+    lines = [record.getMessage() for record in caplog.records if "is no field" in record.getMessage()]
+    assert lines == ([f"{URL}: a line of the stream is no field: {shown}"] if shown else [])
+
+
 def test_retry_after(connector: ScriptedConnector) -> None:
     """Retry-After is a minimum for one delay."""
     connector.respond(503, headers={"Retry-After": "40"})
