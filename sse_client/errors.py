@@ -25,6 +25,7 @@ from __future__ import annotations
 import codecs
 import json
 import re
+import traceback
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from typing import Any, Optional
@@ -93,6 +94,13 @@ def chain_of(error: Optional[BaseException]) -> Iterator[BaseException]:
         seen.add(id(error))
         yield error
         error = error.__cause__ or error.__context__
+
+
+def without_locals(error: Optional[BaseException]) -> Optional[BaseException]:
+    """Return an error whose traceback keeps no local variables alive: connections, buffers."""
+    for link in chain_of(error):
+        traceback.clear_frames(link.__traceback__)
+    return error
 
 
 def _bare(error_class: type[EventSourceError], args: tuple[Any, ...]) -> EventSourceError:

@@ -21,7 +21,6 @@ from __future__ import annotations
 import logging
 import os
 import threading
-import traceback
 from types import TracebackType
 from typing import Any, Callable, Optional, Union
 
@@ -29,7 +28,7 @@ from ._arguments import MAX_WAIT, check_timeout
 from ._control import WakeEvent
 from ._handlers import CloseEvent, Handlers, handlers_of
 from .dispatch_queue import DispatchQueue
-from .errors import EventSourceError, chain_of
+from .errors import EventSourceError, without_locals
 from .events import CommentEvent, ErrorEvent, LifecycleEvent, MessageEvent, OpenEvent, ReadyState
 from .source import EventSource
 
@@ -374,7 +373,7 @@ class Listener(Handlers):
             _log.error("the listener has ended with %s", type(error).__name__, exc_info=error)
         with self._lock:
             if not self._closed:
-                self._error = _without_locals(error)
+                self._error = without_locals(error)
         self._source.close()
         self._settled.set()
         if self._closed:
@@ -419,10 +418,3 @@ class Listener(Handlers):
                 progress.finish(ticket)
             except Exception as error:  # noqa: BLE001 - the loop that would raise it has ended
                 _log.error("the position could not be written: %s", error)
-
-
-def _without_locals(error: Optional[BaseException]) -> Optional[BaseException]:
-    """Return an error whose traceback keeps no local variables alive: connections, buffers."""
-    for link in chain_of(error):
-        traceback.clear_frames(link.__traceback__)
-    return error

@@ -117,6 +117,7 @@ from typing import Any, Callable, Optional, TypeVar, Union
 from ._arguments import check_count, check_number
 from ._relay.lead import Lead
 from ._relay.store import RedisRejected, RedisUnavailable, Store
+from .errors import without_locals
 from .events import ErrorEvent, MessageEvent
 from .reconnect import ReconnectPolicy
 from .source import EventSource
@@ -266,7 +267,7 @@ class RedisRelay:
         finally:
             self._halt(thread)
             self._process = 0
-        error, self._error = self._error, None
+        error, self._error = without_locals(self._error), None
         if error is not None:
             try:
                 raise error

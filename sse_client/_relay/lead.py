@@ -110,7 +110,6 @@ class Lead:
 
         A full handover blocks this thread. The socket's buffer then fills up, and the server waits.
         """
-        error: Optional[BaseException] = None
         put = self._handover.put
         try:
             # Comments too: a block with nothing but an ID moves the position and is not yielded.
@@ -122,9 +121,10 @@ class Lead:
                     went_on = put(_Note(item, self._source.last_event_id))
                 if not went_on:
                     return
-        except BaseException as failure:  # noqa: BLE001 - raised by the relay's thread
-            error = failure
-        put(_End(error, self._source.last_event_id))
+        except BaseException as error:  # noqa: BLE001 - raised by the relay's thread
+            put(_End(error, self._source.last_event_id))
+        else:
+            put(_End(None, self._source.last_event_id))
 
 
 class _Note:

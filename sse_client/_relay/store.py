@@ -16,6 +16,7 @@ A relay named ``builds`` has two keys, in the same slot of a Redis Cluster:
 
 from __future__ import annotations
 
+import contextlib
 import re
 import ssl
 from collections.abc import Sequence
@@ -205,10 +206,14 @@ class Store:
         self._call(lambda: self._release(keys=[self._state], args=[token]))
 
     def disconnect(self) -> None:
-        """Make a call that is waiting for Redis in another thread fail at once, with any exception."""
+        """Make a call that is waiting for Redis in another thread fail at once, with any exception.
+
+        It may come too early for a call that is just connecting: repeat it until the call has ended.
+        """
         client = self._client
         if client is not None:
-            _disconnect(client)
+            with contextlib.suppress(Exception):  # redis-py changes its connections in the other thread meanwhile
+                _disconnect(client)
 
     def close(self) -> None:
         """Close the connection. The next call makes another one."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import itertools
 import logging
@@ -10,6 +11,7 @@ import signal
 import socket
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Callable
@@ -652,6 +654,27 @@ def test_the_end_of_the_stream_ends_the_relay(client: Any, server: EventStreamSe
     assert data_in(client) == ["1", "2", "3"]
 
 
+@pytest.mark.parametrize("reason", ["the stream", "Redis"])
+def test_a_relay_that_failed_is_freed_at_once(reason: str, client: Any, server: EventStreamServer) -> None:
+    """When `run` has raised, nothing keeps the relay and its buffers until the garbage collector comes."""
+    if reason == "Redis":
+        client.set("builds", "a string")
+        server.stream(*numbered(3), hold())
+    else:
+        server.respond(404)
+    relay = RedisRelay(client, "builds")
+    kept = weakref.ref(relay)
+    gc.collect()
+    gc.disable()
+    try:
+        with pytest.raises(EventSourceError):
+            relay.run(following(server.url))
+        del relay
+        assert kept() is None
+    finally:
+        gc.enable()
+
+
 def test_what_has_arrived_is_appended_before_the_end(client: Any, server: EventStreamServer) -> None:
     """`stop` appends what was received, and gives the position to the next relay."""
     server.handler = lambda exchange: exchange.run(*numbered(5_000, first=next_number(exchange)))
@@ -890,7 +913,7 @@ def test_a_cluster(tmp_path: Path, server: EventStreamServer) -> None:
     server.serve_log(3)
     with redis_server(tmp_path, "--cluster-enabled", "yes", "--cluster-require-full-coverage", "no") as node:
         with node.client() as plain:
-            plain.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+            plain.execute_command("CLUSTER", "ADDSLOTS", *range(16384))
             wait_until(lambda: "cluster_state:ok" in str(plain.execute_command("CLUSTER", "INFO")).replace("'", ""))
         with redis.RedisCluster(host="127.0.0.1", port=node.port) as cluster:
             RedisRelay(cluster, "builds").run(following(server.url))
