@@ -228,53 +228,51 @@ class Listener(Handlers):
 
     # The source's own, from any thread ----------------------------------------------------
 
+    @property
+    def _own_source(self) -> EventSource:
+        """The source, unless this is a copy in a child process, which must not touch it."""
+        self._check_process()
+        return self._source
+
     def pause(self) -> None:
         """Drop the connection and make none until `resume`; see `EventSource.pause`.
 
         Events that have arrived still go to their handlers, and an `ErrorEvent` whose delay is ``math.inf``.
         """
-        self._check_process()
-        self._source.pause()
+        self._own_source.pause()
 
     def resume(self) -> None:
         """Go on after `pause`: connect at once, from the last event ID on; see `EventSource.resume`."""
-        self._check_process()
-        self._source.resume()
+        self._own_source.resume()
 
     def reconnect(self) -> None:
         """Make a new connection now, or cut the wait for the next one short; see `EventSource.reconnect`."""
-        self._check_process()
-        self._source.reconnect()
+        self._own_source.reconnect()
 
     @property
     def is_paused(self) -> bool:
         """Whether `pause` has been called, and `resume` has not since then."""
-        self._check_process()
-        return self._source.is_paused
+        return self._own_source.is_paused
 
     @property
     def next_attempt_in(self) -> Optional[float]:
         """Seconds until the next attempt, for a countdown; None while none is waited for, and while paused."""
-        self._check_process()
-        return self._source.next_attempt_in
+        return self._own_source.next_attempt_in
 
     @property
     def last_activity(self) -> Optional[float]:
         """When the last byte arrived, on the clock of ``time.monotonic()``; None before. For a health check."""
-        self._check_process()
-        return self._source.last_activity
+        return self._own_source.last_activity
 
     @property
     def ready_state(self) -> ReadyState:
         """The state of the stream. CLOSED after `close` and when the stream has ended for good."""
-        self._check_process()
-        return self._source.ready_state
+        return self._own_source.ready_state
 
     @property
     def last_event_id(self) -> str:
         """The last event ID that was read. With ``dispatch``, its event may still wait for its handlers."""
-        self._check_process()
-        return self._source.last_event_id
+        return self._own_source.last_event_id
 
     @property
     def error(self) -> Optional[BaseException]:
