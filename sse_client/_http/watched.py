@@ -126,7 +126,14 @@ class _AdapterView(_View):
         return _view_of_pool(super().get_connection_with_tls_context(*args, **kwargs), self.watch)  # type: ignore[misc]
 
     def build_response(self, request: Any, response: Any) -> Any:
-        """Do as the original does, which stores the cookies of the response, but of those only what makes sense."""
+        """Do as the original does, which reads cookies and the charset, but give it only what makes sense.
+
+        http.cookiejar loses all cookies of a response for one wrong attribute, and requests
+        2.32 raises an AttributeError for a ``charset`` without a value.
+        """
+        content_type, *parameters = response.headers.get("Content-Type", "").split(";")
+        if any("=" not in parameter for parameter in parameters):
+            response.headers["Content-Type"] = ";".join([content_type, *(p for p in parameters if "=" in p)])
         stream = stream_of(response)
         if stream is not None:
             fields = [cleaned(field) for field in stream.headers.get_all("Set-Cookie", ())]

@@ -362,6 +362,13 @@ def test_a_cookie_whose_attributes_make_no_sense(server: EventStreamServer, sess
     assert session.cookies.get_dict() == {"a": "1", "b": "2"}
 
 
+@pytest.mark.parametrize("parameters", ["; charset", ";charset;", "; charset; x=y", "; charset="])
+def test_a_charset_without_a_value(server: EventStreamServer, session: Any, parameters: str) -> None:
+    """A Content-Type that some versions of requests cannot read is that of any event stream."""
+    server.stream(event("a"), content_type=f"text/event-stream{parameters}")
+    assert data_of(follow(session, server.url)) == ["a"]
+
+
 @pytest.mark.parametrize("id_", ["\x1c7", "\x0b7", "\x0c 7", "\x1f", "\x857", "\u20287", "\x01", "7\x0b"])
 def test_ids_that_begin_with_control_characters(server: EventStreamServer, session: Any, id_: str) -> None:
     """What requests takes for an attempt to forge a header comes back to the server, as over this package's pools."""
