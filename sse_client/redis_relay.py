@@ -239,7 +239,8 @@ class RedisRelay:
         Raises:
             EventSourceError: The stream cannot go on; or Redis refuses (`RedisRejected`), or the
                 attempts of the policy are used up (`RedisUnavailable`).
-            TypeError, ValueError: ``follow`` returned no source, or one that begins elsewhere.
+            TypeError, ValueError: ``follow`` returned no source, one that begins elsewhere, or one
+                that keeps a position itself.
             RuntimeError: Another thread is in `run`, or the process that was has forked.
             Exception: Whatever ``follow`` raises.
         """
@@ -454,3 +455,6 @@ def _check_source(source: EventSource, position: str) -> None:
             "follow must return a source that begins where it is told to: "
             "lambda last_event_id: EventSource(url, last_event_id=last_event_id)"
         )
+    if source.progress is not None:
+        source.close()
+        raise ValueError("follow must return a source without a position: a relay keeps it in Redis")

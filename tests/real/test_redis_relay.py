@@ -27,6 +27,7 @@ from sse_client import (
     EventSource,
     EventSourceError,
     MessageEvent,
+    PositionFile,
     ReconnectPolicy,
     ResponseHead,
     ResponseRejected,
@@ -895,10 +896,14 @@ def test_wrong_arguments(arguments: dict[str, Any], error: type[Exception], text
 
 @pytest.mark.parametrize(
     ("follow", "error"),
-    [(lambda _: None, TypeError), (lambda _: EventSource("http://localhost/"), ValueError)],
+    [
+        (lambda _: None, TypeError),
+        (lambda _: EventSource("http://localhost/"), ValueError),
+        (lambda it: EventSource("http://localhost/", last_event_id=it, position=PositionFile("p")), ValueError),
+    ],
 )
 def test_a_wrong_source_is_refused(follow: Any, error: type[Exception], client: Any) -> None:
-    """What `follow` returns must be a source that begins at the position; the lease is free again."""
+    """What `follow` returns must be a source that begins at Redis's position and has none itself; the lease is free."""
     client.hset("{builds}:relay", mapping={"position": "7"})
     with pytest.raises(error, match="follow must return"):
         RedisRelay(client, "builds", lease=60.0).run(follow)
