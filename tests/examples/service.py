@@ -10,14 +10,12 @@ from sse_client import EventSource, PositionFile
 
 
 def main(url, position_file):
-    position = PositionFile(position_file)
-    source = EventSource(url, last_event_id=position.read())
+    source = EventSource(url, position=PositionFile(position_file))
     # A signal handler may call close(): the loop ends at once, in whatever it is blocked.
     signal.signal(signal.SIGTERM, lambda *_: source.close())
     with source:
         for event in source:
             print("handled", event.data, flush=True)
-            position.write(event.last_event_id)
     print("stopped after", source.last_event_id, flush=True)
 
 
