@@ -26,17 +26,16 @@ The possible outcomes:
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Callable, Optional, TypeVar, Union, overload
 
+from ._logging import log as _log
 from .events import CommentEvent, ConnectingEvent, ErrorEvent, LifecycleEvent, MessageEvent, OpenEvent
 
 __all__ = ["CloseEvent", "HandlerErrorEvent"]
 
-_log = logging.getLogger("sse_client")
 
 _GRACE = 0.05  # seconds that close() waits for handlers that run in other threads
 

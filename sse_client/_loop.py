@@ -7,7 +7,6 @@ the connection. Nothing here knows HTTP.
 
 from __future__ import annotations
 
-import logging
 import math
 import random
 import threading
@@ -18,14 +17,13 @@ from http import HTTPStatus
 from typing import Any, Callable, Optional
 
 from ._control import Ask, Control
+from ._logging import log as _log
 from ._progress import Progress
 from .connector import Connection, Connector, ResponseHead
 from .errors import ConnectionLost, EventSourceError, EventTooLarge, StreamEnded, chain_of
 from .events import CommentEvent, ConnectingEvent, ErrorEvent, LifecycleEvent, MessageEvent, OpenEvent, ReadyState
 from .parser import EventStreamParser
 from .reconnect import Ending, Failures, ReconnectPolicy, is_quiet
-
-_log = logging.getLogger("sse_client")
 
 
 class Loop:
@@ -353,7 +351,7 @@ class Loop:
         if delay is not None:
             is_normal = requested or is_quiet(error) or isinstance(error, StreamEnded)
             again = "until resume()" if delay == math.inf else f"again in {delay:.1f} s"
-            _log.log(logging.INFO if is_normal else logging.WARNING, "%s; %s", error, again)
+            (_log.info if is_normal else _log.warning)("%s; %s", error, again)
             self._due = now + (delay if delay == math.inf else self.connector.real_delay(delay))
         return ErrorEvent(error, delay, self._failures.attempt, requested)
 

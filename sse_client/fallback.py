@@ -58,7 +58,6 @@ for a connection, and keeps pings to itself, which here are signs of life.)
 
 from __future__ import annotations
 
-import logging
 import ssl
 import threading
 import time
@@ -68,6 +67,7 @@ from typing import Callable, Optional, Union
 from ._arguments import check_flag, check_number, check_size, check_timeout
 from ._http.message import HeadersOrFunction, UrlOrFunction
 from ._http.proxies import check_proxy
+from ._logging import log as _log
 from .connector import Connection, Connector, ResponseHead
 from .errors import EventSourceError
 from .events import CommentEvent, MessageEvent
@@ -85,8 +85,6 @@ except ModuleNotFoundError as _error:  # without the underscore, a public name o
     ) from _error
 
 __all__ = ["WebSocketConnector", "first_available"]
-
-_log = logging.getLogger("sse_client")
 
 
 class WebSocketConnector(Connector):

@@ -18,7 +18,6 @@ What `start` and `close` may meet. Both take the lock, which a thread can take a
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 from types import TracebackType
@@ -27,6 +26,7 @@ from typing import Any, Callable, Optional, Union
 from ._arguments import MAX_WAIT, check_timeout
 from ._control import WakeEvent
 from ._handlers import CloseEvent, Handlers, handlers_of
+from ._logging import log as _log
 from .dispatch_queue import DispatchQueue
 from .errors import EventSourceError, without_locals
 from .events import CommentEvent, ErrorEvent, LifecycleEvent, MessageEvent, OpenEvent, ReadyState
@@ -34,7 +34,6 @@ from .source import EventSource
 
 __all__ = ["Listener"]
 
-_log = logging.getLogger("sse_client")
 
 _EXIT_TIMEOUT = 2.0  # seconds that leaving the with block waits for the thread
 

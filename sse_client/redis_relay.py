@@ -103,7 +103,6 @@ To begin anew, stop the relays and delete both keys. To see who leads: ``HGETALL
 
 from __future__ import annotations
 
-import logging
 import os
 import queue
 import random
@@ -115,6 +114,7 @@ from collections.abc import Mapping
 from typing import Any, Callable, Optional, TypeVar, Union
 
 from ._arguments import check_count, check_number
+from ._logging import log as _log
 from ._relay.lead import Lead
 from ._relay.store import RedisRejected, RedisUnavailable, Store
 from .errors import without_locals
@@ -124,7 +124,6 @@ from .source import EventSource
 
 __all__ = ["RedisRejected", "RedisRelay", "RedisUnavailable", "decode"]
 
-_log = logging.getLogger("sse_client")
 
 _RENEWALS = 3
 """How often a lease is renewed in its time."""
@@ -425,8 +424,8 @@ class RedisRelay:
             return
         try:
             callback(*arguments)
-        except Exception:  # noqa: BLE001 - reported, whatever it is
-            _log.exception("a callback of the relay of %r failed", self._name)
+        except Exception as error:  # noqa: BLE001 - reported, whatever it is
+            _log.error("a callback of the relay of %r failed", self._name, exc_info=error)
 
 
 def decode(fields: Mapping[Any, Any]) -> MessageEvent:

@@ -7,13 +7,13 @@ that there are.
 
 from __future__ import annotations
 
-import logging
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Collection
 from http import HTTPStatus
 from typing import Optional, final
 
+from sse_client._logging import log as _log
 from sse_client.connector import Connection, ResponseHead
 from sse_client.errors import ResponseRejected
 
@@ -21,8 +21,6 @@ from .failures import USERS_ERRORS, function_failed
 from .headers import Headers
 from .message import RedirectRefused, Request, RequestOptions
 from .verdict import MAX_REDIRECTS, MAX_REJECTED_BODY, is_redirect, retry_after
-
-_log = logging.getLogger("sse_client")
 
 REJECTED_BODY_TIME = 5.0  # seconds for the body of a rejection: it explains, and is not worth hanging for
 

@@ -23,6 +23,7 @@ from websockets.protocol import State
 from websockets.uri import parse_uri
 
 from sse_client._arguments import check_last_event_id
+from sse_client._logging import log as _log
 from sse_client.connector import Connection, ResponseHead
 from sse_client.errors import (
     ConnectionFailed,
@@ -51,7 +52,6 @@ from .proxies import environment_proxy
 from .socket_file import SocketFile
 from .tunnel import open_socket
 
-_log = logging.getLogger("sse_client")
 # websockets logs requests and frames at DEBUG, tokens and messages among them.
 _SILENT = logging.Logger("sse_client.websockets", logging.CRITICAL + 1)  # noqa: LOG001 - no configuration reaches it
 
