@@ -12,12 +12,12 @@ from typing import Callable, Optional, Union
 from sse_client._arguments import MAX_WAIT
 
 from .head import BodyEncoder, Encoding, Framing, Head, HeaderFields, as_body, header_pairs
-from .http import ExchangeEnded, RecordedRequest, Wire
+from .http import ExchangeEnded, RecordedRequest, ServerConnection
 from .script import Stage, StepLike, as_steps
 
 __all__ = ["Exchange", "Handler"]
 
-_GLANCE = 0.02  # seconds between two looks at whether the server closes, where two things are waited for
+_POLL_INTERVAL = 0.02  # seconds between two looks at whether the other of two things has happened
 
 
 class Exchange(Stage):
@@ -34,9 +34,9 @@ class Exchange(Stage):
 
     request: RecordedRequest
 
-    def __init__(self, wire: Wire, request: RecordedRequest, closing: threading.Event) -> None:
+    def __init__(self, connection: ServerConnection, request: RecordedRequest, closing: threading.Event) -> None:
         self.request = request
-        self._wire = wire
+        self._connection = connection
         self._closing = closing
         self._over = False  # the connection has been ended by drop() or reset()
         # The response, from send_head() on.
@@ -154,7 +154,7 @@ class Exchange(Stage):
             TimeoutError: It was not set within ``timeout`` seconds.
         """
         deadline = time.monotonic() + timeout
-        while not event.wait(min(_GLANCE, timeout)):
+        while not event.wait(min(_POLL_INTERVAL, timeout)):
             if self._closing.is_set():
                 raise ExchangeEnded("the server is closing")
             if time.monotonic() >= deadline:
@@ -163,12 +163,12 @@ class Exchange(Stage):
     def drop(self) -> None:
         """End the connection here, whatever the head has promised."""
         self._over = True
-        self._wire.close()
+        self._connection.close()
 
     def reset(self) -> None:
         """Break the connection off with a TCP reset."""
         self._over = True
-        self._wire.close(reset=True)
+        self._connection.close(reset=True)
 
     def hold(self) -> None:
         """Keep the connection open and silent until the client goes away.
@@ -177,7 +177,7 @@ class Exchange(Stage):
             ExchangeEnded: The server is closing.
         """
         if not self._over:
-            self._wire.wait_for_end()
+            self._connection.wait_for_end()
         self._over = True
         if self._closing.is_set():
             raise ExchangeEnded("the server is closing")
@@ -194,7 +194,7 @@ class Exchange(Stage):
                 self._write(b"0\r\n\r\n")
         if not self._reusable:
             self._over = True
-            self._wire.close(farewell=True)
+            self._connection.close(notify=True)
         return self._reusable
 
     def _send_encoded(self, data: bytes) -> None:
@@ -218,7 +218,7 @@ class Exchange(Stage):
     def _write(self, data: bytes) -> None:
         if self._over:
             raise ExchangeEnded("the connection has been ended")
-        self._wire.write(data)
+        self._connection.write(data)
 
 
 Handler = Callable[[Exchange], object]

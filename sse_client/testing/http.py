@@ -16,14 +16,22 @@ from typing import NamedTuple, Optional
 from sse_client._http.headers import Headers
 from sse_client._http.url import is_address, parse_authority
 
-__all__ = ["BadRequest", "ExchangeEnded", "RecordedRequest", "RequestHeaders", "Wire", "is_for", "read_request"]
+__all__ = [
+    "BadRequest",
+    "ExchangeEnded",
+    "RecordedRequest",
+    "RequestHeaders",
+    "ServerConnection",
+    "is_for",
+    "read_request",
+]
 
 
 class ExchangeEnded(Exception):
     """The client has gone, or the server is closing. Raised inside handlers, which may let it pass."""
 
 
-class Wire:
+class ServerConnection:
     """The server's end of one TCP connection, with TLS or without.
 
     Attributes:
@@ -89,18 +97,18 @@ class Wire:
             # The plain socket's own: that of SSLSocket pulls the TLS state from under its reader.
             socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
-    def close(self, *, farewell: bool = False, reset: bool = False) -> None:
+    def close(self, *, notify: bool = False, reset: bool = False) -> None:
         """End the connection; never raises, and may be called again.
 
         Args:
-            farewell: Say so in TLS too, as a server does that has said all.
+            notify: Send the close_notify of TLS first, as a server does at the end of a response.
             reset: With a TCP reset instead of the usual end.
         """
         with contextlib.suppress(OSError, ValueError):
             if reset:
                 self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            elif farewell and isinstance(self._socket, ssl.SSLSocket):
-                self._socket.settimeout(0)  # the client's own farewell is not waited for
+            elif notify and isinstance(self._socket, ssl.SSLSocket):
+                self._socket.settimeout(0)  # the close_notify of the client is not waited for
                 self._socket.unwrap()
         if not reset:
             self.wake()
@@ -153,20 +161,20 @@ class RecordedRequest(NamedTuple):
         return self.target.partition("?")[0]
 
 
-def read_request(wire: Wire) -> RecordedRequest:
+def read_request(connection: ServerConnection) -> RecordedRequest:
     """Wait for the next request and read all of it. Blocks.
 
     Raises:
         ExchangeEnded: The client has gone instead.
         BadRequest: It is not HTTP/1.
     """
-    parts = _decoded(wire.read_line()).split(" ")
+    parts = _decoded(connection.read_line()).split(" ")
     if len(parts) != 3 or not parts[2].startswith("HTTP/1."):
         raise BadRequest("the request line is not one of HTTP/1")
     method, target, version = parts
     pairs: list[tuple[str, str]] = []
     while True:
-        line = wire.read_line()
+        line = connection.read_line()
         if not line:
             break
         name, colon, value = _decoded(line).partition(":")
@@ -174,7 +182,8 @@ def read_request(wire: Wire) -> RecordedRequest:
             raise BadRequest("a header has no colon")
         pairs.append((name, value.strip(" \t")))
     headers = RequestHeaders(pairs)
-    return RecordedRequest(method, target, version, headers, _body(wire, headers), time.monotonic(), wire.number)
+    body = _body(connection, headers)
+    return RecordedRequest(method, target, version, headers, body, time.monotonic(), connection.number)
 
 
 def is_for(request: RecordedRequest, names: Collection[str]) -> bool:
@@ -190,19 +199,19 @@ def is_for(request: RecordedRequest, names: Collection[str]) -> bool:
     return host in ("", "localhost", *names) or host.endswith(".localhost") or is_address(host)
 
 
-def _body(wire: Wire, headers: RequestHeaders) -> bytes:
+def _body(connection: ServerConnection, headers: RequestHeaders) -> bytes:
     if headers.get("Transfer-Encoding", "").lower() == "chunked":
         chunks: list[bytes] = []
         while True:
-            size = _number(wire.read_line().partition(b";")[0], base=16)
+            size = _number(connection.read_line().partition(b";")[0], base=16)
             if size == 0:
-                while wire.read_line():  # trailers
+                while connection.read_line():  # trailers
                     pass
                 return b"".join(chunks)
-            chunks.append(wire.read(size))
-            wire.read_line()
+            chunks.append(connection.read(size))
+            connection.read_line()
     length: Optional[str] = headers.get("Content-Length")
-    return wire.read(_number(length.encode(), base=10)) if length is not None else b""
+    return connection.read(_number(length.encode(), base=10)) if length is not None else b""
 
 
 def _number(digits: bytes, *, base: int) -> int:

@@ -18,7 +18,7 @@ from .script import Stage, Step, StepLike, as_steps
 
 __all__ = ["ScriptedConnector"]
 
-_GLANCE = 0.02  # seconds between two looks at whether the reader was interrupted, where two things are waited for
+_POLL_INTERVAL = 0.02  # seconds between two looks at whether the other of two things has happened
 _URL = "http://scripted.test/"
 _ORIGIN = "http://scripted.test"
 
@@ -206,7 +206,7 @@ class _ScriptedConnection(Connection, Stage):
 
     def wait_for(self, event: threading.Event, timeout: float) -> None:
         deadline = time.monotonic() + timeout
-        while not event.wait(min(_GLANCE, timeout)) and not self._interrupted.is_set():
+        while not event.wait(min(_POLL_INTERVAL, timeout)) and not self._interrupted.is_set():
             if time.monotonic() >= deadline:
                 raise TimeoutError(f"a script waited for a threading.Event that was not set within {timeout} s")
 

@@ -15,18 +15,19 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import Optional, Union
 
+from sse_client._arguments import MAX_WAIT
 from sse_client.events import MessageEvent
 
 from .exchange import Exchange, Handler
 from .head import Encoding, Framing, Head, HeaderFields, header_pairs
-from .http import BadRequest, ExchangeEnded, RecordedRequest, Wire, is_for, read_request
+from .http import BadRequest, ExchangeEnded, RecordedRequest, ServerConnection, is_for, read_request
 from .replies import log_reply, misdirected_reply, plain_reply, silent_reply, stream_reply
 from .script import StepLike
 
 __all__ = ["EventStreamServer"]
 
 
-_LIMIT_OF_CLOSE = 10.0  # seconds that all threads together get to end
+_CLOSE_TIMEOUT = 10.0  # seconds that all threads together get to end
 
 _logger = logging.getLogger("sse_client.testing")
 
@@ -81,7 +82,7 @@ class EventStreamServer:
         self._requests: list[RecordedRequest] = []
         self._errors: list[BaseException] = []
         self._threads: list[threading.Thread] = []
-        self._wires: dict[int, Wire] = {}
+        self._connections: dict[int, ServerConnection] = {}
         self._accepted = 0
 
     def __enter__(self) -> EventStreamServer:
@@ -149,12 +150,12 @@ class EventStreamServer:
         acceptor, self._acceptor = self._acceptor, None
         self._closing.set()
         self._waker.close()  # which the acceptor sees as readable
-        deadline = time.monotonic() + _LIMIT_OF_CLOSE
-        acceptor.join(_LIMIT_OF_CLOSE)
+        deadline = time.monotonic() + _CLOSE_TIMEOUT
+        acceptor.join(_CLOSE_TIMEOUT)
         with self._changed:
             threads, self._threads = self._threads, []
-            for wire in self._wires.values():
-                wire.wake()
+            for connection in self._connections.values():
+                connection.wake()
         stuck = 0
         for thread in threads:
             if thread is not threading.current_thread():
@@ -165,7 +166,7 @@ class EventStreamServer:
         if errors:
             raise errors[0]
         if stuck:
-            raise RuntimeError(f"{stuck} handlers have not returned within {_LIMIT_OF_CLOSE:.0f} s of close()")
+            raise RuntimeError(f"{stuck} handlers have not returned within {_CLOSE_TIMEOUT:.0f} s of close()")
 
     @property
     def port(self) -> int:
@@ -296,7 +297,7 @@ class EventStreamServer:
             TimeoutError: Fewer have come in ``timeout`` seconds; the text says how many.
         """
         with self._changed:
-            if not self._changed.wait_for(lambda: len(self._requests) >= count, timeout):
+            if not self._changed.wait_for(lambda: len(self._requests) >= count, min(timeout, MAX_WAIT)):
                 raise TimeoutError(f"{len(self._requests)} requests came within {timeout} s, not {count}")
             return list(self._requests)
 
@@ -308,7 +309,7 @@ class EventStreamServer:
         `hold`, in `silence` and between requests, but not in `pause` and `wait_for`.
         """
         with self._changed:
-            return len(self._wires)
+            return len(self._connections)
 
     def wait_until_disconnected(self, timeout: float = 10.0) -> None:
         """Wait until no connection is open. Blocks.
@@ -317,8 +318,8 @@ class EventStreamServer:
             TimeoutError: Some still are after ``timeout`` seconds.
         """
         with self._changed:
-            if not self._changed.wait_for(lambda: not self._wires, timeout):
-                raise TimeoutError(f"{len(self._wires)} connections are still open after {timeout} s")
+            if not self._changed.wait_for(lambda: not self._connections, min(timeout, MAX_WAIT)):
+                raise TimeoutError(f"{len(self._connections)} connections are still open after {timeout} s")
 
     # Threads
 
@@ -329,31 +330,31 @@ class EventStreamServer:
             while not closing.is_set():
                 selector.select()
                 with contextlib.suppress(OSError):  # the client has gone before it was accepted
-                    self._welcome(listener.accept()[0], closing)
+                    self._serve_in_thread(listener.accept()[0], closing)
 
-    def _welcome(self, connected: socket.socket, closing: threading.Event) -> None:
+    def _serve_in_thread(self, connected: socket.socket, closing: threading.Event) -> None:
         with self._changed:
             self._accepted += 1
             number = self._accepted
         try:
-            wire = Wire(connected, number, self._ssl_context)
+            connection = ServerConnection(connected, number, self._ssl_context)
         except OSError:
             connected.close()
             raise
         thread = threading.Thread(
-            target=self._serve, args=(wire, closing), name=f"event-stream-server-{number}", daemon=True
+            target=self._serve, args=(connection, closing), name=f"event-stream-server-{number}", daemon=True
         )
         with self._changed:
-            self._wires[number] = wire
+            self._connections[number] = connection
             self._threads = [other for other in self._threads if other.is_alive()]
             # Started under the lock: a thread that is not alive yet must not be taken for one that has ended.
             thread.start()
             self._threads.append(thread)
 
-    def _serve(self, wire: Wire, closing: threading.Event) -> None:
+    def _serve(self, connection: ServerConnection, closing: threading.Event) -> None:
         try:
-            wire.handshake()
-            while self._serve_one(wire, closing):
+            connection.handshake()
+            while self._serve_one(connection, closing):
                 pass
         except ExchangeEnded:
             pass
@@ -362,26 +363,26 @@ class EventStreamServer:
             with self._changed:
                 self._errors.append(error)
         finally:
-            wire.close()
+            connection.close()
             with self._changed:
-                del self._wires[wire.number]
+                del self._connections[connection.number]
                 self._changed.notify_all()
 
-    def _serve_one(self, wire: Wire, closing: threading.Event) -> bool:
+    def _serve_one(self, connection: ServerConnection, closing: threading.Event) -> bool:
         try:
-            request = read_request(wire)
+            request = read_request(connection)
         except BadRequest as error:
-            wire.write(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+            connection.write(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
             raise ExchangeEnded(str(error)) from error
         if not is_for(request, self._host_names):
             _logger.warning("refused a request for %r; host_names= lets it through", request.headers["Host"])
-            misdirected_reply(Exchange(wire, request, closing))
+            misdirected_reply(Exchange(connection, request, closing))
             raise ExchangeEnded("the request was for another server")
         with self._changed:
             self._requests.append(request)
             self._changed.notify_all()
             handler = self._replies.popleft() if self._replies else self.handler
-        exchange = Exchange(wire, request, closing)
+        exchange = Exchange(connection, request, closing)
         if handler is None:
             exchange.respond(204)
         else:
