@@ -133,20 +133,21 @@ class HttpConnection(Connection):
             raise function_failed(error) from error
 
     def _follow_redirects(self, request: Request) -> tuple[Request, Response]:
-        for redirects in range(MAX_REDIRECTS + 1):
+        redirects = 0
+        while True:
             self._url = str(request.url)
             _log.info("connecting to %s", self._url)
             self._response = response = self._transport.send(request)
             if not is_redirect(response.status):
                 return request, response
             if redirects == MAX_REDIRECTS:
-                break
+                raise self._rejection(f"more than {MAX_REDIRECTS} redirects in a row", response)
+            redirects += 1
             try:
                 request = request.redirected(response.status, response.headers.get("location"))
             except RedirectRefused as refusal:
                 raise self._rejection(f"{refusal} (status {response.status})", response) from None
             self._discard()
-        raise self._rejection(f"more than {MAX_REDIRECTS} redirects in a row", response)
 
     def _rejection(self, reason: str, response: Response, body: bytes = b"") -> ResponseRejected:
         return ResponseRejected(

@@ -104,10 +104,10 @@ class StreamResponse(http.client.HTTPResponse):
             left -= len(piece) if left > 0 else 0
         return b"".join(pieces)
 
-    def readinto(self, buffer: Any) -> int:
+    def readinto(self, b: Any) -> int:
         """See `io.BufferedIOBase`."""
-        data = self.read(len(buffer))
-        buffer[: len(data)] = data
+        data = self.read(len(b))
+        b[: len(data)] = data
         return len(data)
 
     def next_piece(self) -> Callable[[], bytes]:

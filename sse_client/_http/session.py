@@ -132,7 +132,8 @@ class RequestsTransport(Transport):
         when = Circumstances(
             str(request.url), self._timeouts, None, lambda: "the authorities are those of the session's verify"
         )
-        for is_last in (*[False] * MAX_STALE, True):
+        stale = 0
+        while True:
             try:
                 self._interrupter.check()
                 response = self._sent(request)
@@ -156,8 +157,9 @@ class RequestsTransport(Transport):
                 mistake = self._mistake(request, error)
                 if mistake is not None:
                     raise mistake from None
-                is_repeatable = request.method in SAFE_METHODS and not self._watch.is_new
-                if is_last or not is_repeatable or not is_stale(inner_error(error)):
+                stale += 1
+                is_repeatable = request.method in SAFE_METHODS and not self._watch.is_new and stale <= MAX_STALE
+                if not is_repeatable or not is_stale(inner_error(error)):
                     raise self._failure(request, error, when) from showable(error)
         self._is_redirected = True
         return self._opened(response, when)

@@ -27,9 +27,10 @@ class _Interruptible(socket.socket):
     def connect(self, address: Any) -> None:
         """Do nothing: the connection to the proxy has been made."""
 
-    def recv_into(self, *args: Any) -> int:  # what a file made of the socket reads with
+    def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
+        # What a file made of the socket reads with.
         self.interrupter.wait(self, selectors.EVENT_READ, self.deadline)
-        return socket.socket.recv_into(self, *args)
+        return socket.socket.recv_into(self, buffer, nbytes, flags)
 
 
 class _ProxySocket(pysocks.socksocket, _Interruptible):  # type: ignore[misc]

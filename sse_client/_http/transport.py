@@ -176,7 +176,8 @@ class Urllib3Transport(Transport):
         if cookie and "Cookie" not in headers:
             headers |= {"Cookie": cookie}
         when = Circumstances(shown, self._timeouts, proxy, self._pools.authorities)
-        for _ in range(MAX_STALE):
+        stale = 0
+        while True:
             try:
                 raw = view.urlopen(
                     request.method,
@@ -197,11 +198,10 @@ class Urllib3Transport(Transport):
                     raise OSError(f"a certificate file of the pool's cannot be loaded: {root_cause(error)}") from None
                 if not isinstance(error, FOREIGN_ERRORS):
                     raise
-                if self._watch.is_new or request.method not in SAFE_METHODS or not is_stale(error):
+                stale += 1
+                is_repeatable = request.method in SAFE_METHODS and not self._watch.is_new and stale <= MAX_STALE
+                if not is_repeatable or not is_stale(error):
                     raise self._failure(error, when) from sanitized_cause(error)
-                failure = error
-        else:
-            raise self._failure(failure, when) from sanitized_cause(failure)
         self._pools.cookies.store(request.url, raw.headers.items())
         return Urllib3Response(raw, url=shown, limit=self._timeouts.body, detour=when.detour)
 
