@@ -74,7 +74,7 @@ class RequestsConnector(Connector):
     to wait for: the look-up of a host name, and the session's pause between its own retries
     (prefer the `ReconnectPolicy` to a ``Retry`` with a back-off). And an adapter that is not
     requests' own ``HTTPAdapter`` or a subclass (with requests before 2.32.2: any) shows its
-    socket to nobody: there, an attempt that has brought no response ends when the time-outs
+    socket to nobody: there, an attempt that has got no response ends when the time-outs
     are up, and ``response_timeout`` is the time-out of the stream as well, in place of
     ``idle_timeout``. Choose these to be as long as you can wait.
 

@@ -120,7 +120,7 @@ class EventSource:
             authority, a client certificate, pinned versions. By default OpenSSL's
             authorities, or what ``SSL_CERT_FILE`` names; the operating system's if
             truststore is installed. The host name is always checked.
-        pool: A ``urllib3.PoolManager`` of the application's, which is used and not closed;
+        pool: The application's ``urllib3.PoolManager``, which is used and not closed;
             headers and time-outs are those given here and not the pool's own.
 
     Raises:
