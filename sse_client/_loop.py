@@ -178,7 +178,7 @@ class Loop:
         - `EventSource.pause` was called: likewise; the next attempt at `resume`;
         - an `EventSourceError` that the policy retries: an `ErrorEvent`; the next attempt after a delay;
         - one that it does not retry: an `ErrorEvent` without a delay, then the error is raised;
-        - any other exception, such as one out of the ``url`` or ``headers`` function: it is raised;
+        - any other exception, such as one of the user's ``url`` or ``headers`` function: it is raised;
         - the loop is left, by ``break`` or by an exception in its body: `GeneratorExit` at a yield;
         - ``os.fork()`` was called at a yield: the copy in the child raises and touches nothing.
 

@@ -74,7 +74,7 @@ class RequestsConnector(Connector):
     to wait for: the look-up of a host name, and the session's pause between its own retries
     (prefer the `ReconnectPolicy` to a ``Retry`` with a back-off). And an adapter that is not
     requests' own ``HTTPAdapter`` or a subclass (with requests before 2.32.2: any) shows its
-    socket to nobody: there, an attempt that has got no response ends when the time-outs
+    socket to nobody: there, an attempt that has brought no response ends when the time-outs
     are up, and ``response_timeout`` is the time-out of the stream as well, in place of
     ``idle_timeout``. Choose these to be as long as you can wait.
 
@@ -84,8 +84,8 @@ class RequestsConnector(Connector):
             before every attempt in the iterating thread. User and password in it are sent
             as Basic authentication.
         headers: Headers for this stream; or a function that returns them, called before
-            every attempt. If such a request is answered with 401, the function and the
-            request are tried once more at once.
+            every attempt. If ``headers`` or ``url`` is a function and the answer is a 401,
+            both are asked again and the request is made once more at once.
         method: The HTTP method. GET, POST and the like may be in lower case.
         body: The request's body, sent again with every attempt. A str is sent as UTF-8. Not
             for GET and HEAD.

@@ -70,9 +70,10 @@ class EventSource:
             it are sent as Basic authentication. Or a `Connector`, which then has its own
             ways: none of the arguments about the request and its time-outs may be given.
         headers: Headers for the request; or a function that returns them, called before
-            every attempt (fresh tokens). If such a request is answered with 401, the
-            function and the request are tried once more at once. They win over this
-            package's own, and are not sent to another origin after a redirect.
+            every attempt (fresh tokens). If ``headers`` or ``url`` is a function and the
+            answer is a 401, both are asked again and the request is made once more at once.
+            The headers win over this package's own. A redirect to another origin does not
+            carry them, unless ``trusted_origins`` names it.
         method: The HTTP method. GET, POST and the like may be in lower case.
         body: The request's body, sent again with every attempt. A str is sent as UTF-8. Not
             for GET and HEAD.
@@ -120,7 +121,7 @@ class EventSource:
             authority, a client certificate, pinned versions. By default OpenSSL's
             authorities, or what ``SSL_CERT_FILE`` names; the operating system's if
             truststore is installed. The host name is always checked.
-        pool: The application's ``urllib3.PoolManager``, which is used and not closed;
+        pool: A ``urllib3.PoolManager`` of the application's, which is used and not closed;
             headers and time-outs are those given here and not the pool's own.
 
     Raises:

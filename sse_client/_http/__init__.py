@@ -55,6 +55,6 @@ How a failure becomes an error::
                 └─ HttpConnection                        adds rejections: status, type, redirect
                      └─ EventSource                      asks ReconnectPolicy.delay: a value in an ErrorEvent, or raised
 
-A connection is returned to its pool in one place, `Response.discard` or the end of the body, after
+A connection is given back in one place, `Response.discard` or the end of the body, after
 `Interrupter.leave`: from then on no interrupt touches its socket.
 """

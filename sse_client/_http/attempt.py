@@ -66,11 +66,11 @@ class Transport(ABC):
 
         Args:
             request: What to send. With one that is not trusted, no client certificate, login or
-                cookie of the application goes along.
+                cookie of the application's goes along.
 
         Raises:
             EventSourceError: No response arrived.
-            Exception: What the application has set up is not usable, and another attempt will not help.
+            Exception: Something of the application's is not usable, and another attempt will not help.
         """
 
     @abstractmethod
@@ -79,7 +79,7 @@ class Transport(ABC):
 
     @abstractmethod
     def release(self) -> None:
-        """Close what the transport holds, once its last response has been discarded."""
+        """Give back all that the transport holds, once its last response has been discarded."""
 
 
 @final

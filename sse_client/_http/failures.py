@@ -38,7 +38,7 @@ FOREIGN_ERRORS = (urllib3_errors.HTTPError, http.client.HTTPException, OSError, 
 """All that a request over urllib3, or reading its response, raises for reasons of the network."""
 
 USERS_ERRORS = (urllib3_errors.HTTPError, http.client.HTTPException, OSError)
-"""What the ``url`` or ``headers`` function raises when the server that it asks is down."""
+"""What a function of the user's raises when the server that it asks is down; requests' errors are OSErrors."""
 
 _REFUSED_TUNNEL = re.compile(r"Tunnel connection failed: ([0-9]{3})")
 
@@ -84,7 +84,7 @@ class Circumstances(NamedTuple):
 
 
 def request_failed(error: Exception, when: Circumstances) -> EventSourceError:
-    """Return the error for a request that got no response."""
+    """Return the error for a request that brought no response."""
     cause = root_cause(error)
     detail = _certificate_fault(cause)
     if detail is not None:
@@ -243,7 +243,7 @@ def _is_timeout(error: Exception, cause: BaseException) -> bool:
     if isinstance(error, urllib3_errors.ProxyError):
         error = error.original_error
     elif not isinstance(error, urllib3_errors.HTTPError):
-        return False  # from the application's code
+        return False  # of code of the application's
     # A NewConnectionError is a time-out to urllib3, for reasons of its history.
     is_timeout = isinstance(error, (urllib3_errors.TimeoutError, socket.timeout))
     return is_timeout and not isinstance(error, urllib3_errors.NewConnectionError)

@@ -2,7 +2,7 @@
 
 The rules are those of the HTML Living Standard, section 9.2.2 and 9.2.4 (``Accept``,
 ``Last-Event-ID``), RFC 9110, section 15.4 (redirects), and one of this package: nothing
-the user passes goes to another origin.
+of the user's goes to another origin.
 
 Rules of this file: values and functions of values; nothing is sent from here.
 """
@@ -190,7 +190,7 @@ class RequestOptions:
 
     @property
     def is_renewable(self) -> bool:
-        """Whether calling the user's functions again may make another request, such as one with a fresh token."""
+        """Whether asking the user's functions again may bring another request, such as one with a fresh token."""
         return callable(self._headers) or callable(self._url)
 
     def request(self, last_event_id: str) -> Request:

@@ -121,12 +121,12 @@ class RequestsTransport(Transport):
 
         A request can end in these ways:
 
-        - a response, also one for which a hook of the application has raised an HTTPError: returned;
+        - a response, also one that a hook of the application's has made an error of: returned;
         - a kept connection turns out to be closed by the server: a safe request is sent
           again at once, over the next one (RFC 9112, section 9.3.1);
         - the session's own retries are used up over a status: its head is returned;
         - an interrupt: `ConnectionFailed`;
-        - an error in how the session is set up, or in code that it runs: raised, and not retried;
+        - an error of the session's own set-up or code: raised, and not retried;
         - an error of the network: what `failures.request_failed` makes of it.
         """
         when = Circumstances(
@@ -142,7 +142,7 @@ class RequestsTransport(Transport):
                 raise interrupted(when.url) from error
             except HeaderNotSendable:  # what an auth has put there; http.client quotes it in full
                 raise requests_errors.InvalidHeader(why_no_header({})) from None
-            except requests.HTTPError as error:  # a hook of the user raises for bad statuses
+            except requests.HTTPError as error:  # from a hook of the user's that raises for bad statuses
                 if error.response is None:
                     raise self._failure(request, error, when) from showable(error)
                 response = error.response
@@ -192,7 +192,7 @@ class RequestsTransport(Transport):
     def _send_as_session(self, request: Request, location: _Location) -> requests.Response:
         # requests counts a login that does nothing as one, and then looks for no other.
         auth = _unchanged if "authorization" in request.user_headers else None
-        # The session's parameters are in the first URL; the URL of a redirect has its own.
+        # The session's have become part of the first URL, and a redirect has brought its own.
         params = dict.fromkeys(self._session.params or ()) if self._is_redirected else None
         hooks = self._session.hooks.get("response", [])
         return self._view.request(
@@ -209,7 +209,7 @@ class RequestsTransport(Transport):
         )
 
     def _send_bare(self, request: Request, location: _Location) -> requests.Response:
-        """Send a request without headers, login and certificate of the user, as it goes to another origin."""
+        """Send a request with nothing of the user's, as the rules for other origins want it."""
         cookies = RequestsCookieJar()
         for cookie in self._session.cookies:
             if cookie.domain:  # those that the program has set for no host in particular are sent to all

@@ -41,7 +41,7 @@ _ERROR_NUMBERS_OF_THE_NETWORK = frozenset(
 
 
 def is_the_users(error: Exception) -> bool:
-    """Whether this is an error of the system that is not about the network: another attempt will not help.
+    """Whether this is an error of the system's that says nothing of the network: another attempt will not mend it.
 
     requests itself raises one for a certificate file that is missing.
     """
@@ -51,7 +51,7 @@ def is_the_users(error: Exception) -> bool:
 
 
 def why_no_header(headers: Mapping[Any, Any]) -> str:
-    """Say which of the session's headers requests refuses, without its value."""
+    """Say which header of the session's requests refuses, without its value."""
     which = "a header"
     for name, value in headers.items():
         try:

@@ -134,7 +134,7 @@ class Urllib3Response(Response):
     def discard(self) -> None:
         """See `Response.discard`. One that was read to its end has gone back to the pool already."""
         self._raw.close()
-        self._raw.release_conn()  # closed as it is: the application's pool may count its connections
+        self._raw.release_conn()  # closed as it is: a pool of the application's may count its connections
 
 
 class Urllib3Transport(Transport):

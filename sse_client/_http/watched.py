@@ -11,8 +11,8 @@ pool gives a view of each connection that it checks out::
 
 The view of a connection overrides what waits: connecting (`_new_conn`), the TLS handshake
 (``ssl_context``) and reading (``response_class``). ``_put_conn`` puts the original back, so
-nothing of this is left on any object of the application. The package's own pools and those
-of an application are treated alike.
+nothing of this is left on any object of the application's. Its own pools and those of an
+application are treated alike.
 
 An object that is not made like urllib3's or requests' own is used as it is, and its waits
 are limited by its time-outs only.
@@ -238,7 +238,7 @@ class _ConnectionView(_View):
         socks = sys.modules.get("urllib3.contrib.socks")
         if socks is not None and function is socks.SOCKSConnection._new_conn:
             return self._connected_through_socks()
-        sock = method()  # the class is the application's: nothing but shutdown() ends its wait
+        sock = method()  # of a class of the application's: nothing but shutdown() ends its wait
         try:
             self.watch.interrupter.watch(sock)
         except Interrupted:
@@ -329,7 +329,7 @@ class _ConnectionView(_View):
 
     @property
     def response_class(self: Any) -> Any:
-        """What reads a response: this package's class, unless the application has put one of its own there."""
+        """What reads a response; for a class of the application's, that."""
         given = type(self.original).response_class
         if given is not http.client.HTTPResponse or not hasattr(self.sock, "fileno"):
             return given

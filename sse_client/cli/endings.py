@@ -43,7 +43,7 @@ def terminated_like_interrupted() -> Iterator[None]:
 
 
 def interrupt_main_thread() -> None:
-    """End whatever system call the main thread is blocked in, if `terminated_like_interrupted` holds there."""
+    """End whatever call of the system's the main thread is blocked in, if `terminated_like_interrupted` holds there."""
     if hasattr(signal, "pthread_kill") and callable(signal.getsignal(signal.SIGTERM)):
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
 

@@ -1,4 +1,4 @@
-"""The server's end of one TCP connection.
+"""HTTP on the server's side: a TCP connection, and the requests that are read from it.
 
 The thread of the connection reads, writes and closes; other threads only wake it.
 """

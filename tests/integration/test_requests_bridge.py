@@ -362,6 +362,33 @@ def test_a_cookie_whose_attributes_make_no_sense(server: EventStreamServer, sess
     assert session.cookies.get_dict() == {"a": "1", "b": "2"}
 
 
+@pytest.mark.parametrize("trusted", [True, False])
+def test_what_follows_to_another_origin(server: EventStreamServer, session: Any, trusted: bool) -> None:
+    """To an origin that is named as trusted goes all that is the session's; to any other nothing."""
+    session.headers["X-Session"] = "1"
+    session.auth = ("me", "s3cret")
+    with EventStreamServer() as elsewhere:
+        origins = [elsewhere.url.rstrip("/")] if trusted else []
+        server.redirect(elsewhere.url)
+        elsewhere.stream(event("a"))
+        assert data_of(follow(session, server.url, headers={"X-Own": "2"}, trusted_origins=origins)) == ["a"]
+        (request,) = elsewhere.requests
+    names = ("X-Session", "X-Own", "Authorization")
+    assert [name in request.headers for name in names] == [trusted] * 3
+    assert all(name in server.requests[0].headers for name in names)
+
+
+def test_what_a_session_may_be_answered(server: EventStreamServer, session: Any) -> None:
+    """Types, and addresses without TLS, are a matter of the connector's arguments as they are of a source's."""
+    server.stream(event("a"), content_type="text/plain")
+    server.stream(event("b"), content_type="text/plain")
+    assert data_of(follow(session, server.url, content_types=["text/plain"])) == ["a"]
+    with pytest.raises(ResponseRejected, match="content_types= allows others"):
+        data_of(follow(session, server.url))
+    with pytest.raises(ValueError, match="https_only is set"):
+        follow(session, server.url, https_only=True)
+
+
 @pytest.mark.parametrize("parameters", ["; charset", ";charset;", "; charset; x=y", "; charset="])
 def test_a_charset_without_a_value(server: EventStreamServer, session: Any, parameters: str) -> None:
     """A Content-Type that some versions of requests cannot read is that of any event stream."""

@@ -276,6 +276,7 @@ class Server(threading.Thread):
         self.case: Optional[Case] = None
         self.way_to_cut = 0
         self.asked: list[bytes] = []
+        self._threads: list[threading.Thread] = []
 
     def run(self) -> None:
         while True:
@@ -284,7 +285,15 @@ class Server(threading.Thread):
                 connected.close()
                 self._listener.close()
                 return
-            threading.Thread(target=self._serve_one, args=(connected, self.case), daemon=True).start()
+            thread = threading.Thread(target=self._serve_one, args=(connected, self.case), daemon=True)
+            self._threads = [other for other in self._threads if other.is_alive()]
+            self._threads.append(thread)
+            thread.start()
+
+    def settle(self) -> None:
+        """Wait until no connection is served any more, so that what is held can be measured."""
+        for thread in self._threads:
+            thread.join(15)
 
     def _serve_one(self, connected: socket.socket, case: Case) -> None:
         with connected, contextlib.suppress(OSError):
@@ -436,10 +445,12 @@ def main() -> int:
             print(f"{seed}: {what}\n    {case.way}: {[data[:2000] for data in case.answers]}", flush=True)
         count += 1
         if count == 300:
+            server.settle()
             before = held()
         if arguments.only:
             break
     faulthandler.cancel_dump_traceback_later()
+    server.settle()
     after = held()
     said = grown(before, after, memory=16 * 2**20) if before is not None else []
     server.close()
