@@ -20,6 +20,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Optional
 from urllib.parse import urlsplit
 
+from sse_client._http.authorities import system_context
 from sse_client.connector import Connector
 from sse_client.position import PositionFile
 from sse_client.reconnect import ReconnectPolicy
@@ -95,10 +96,14 @@ def ssl_context(options: argparse.Namespace) -> Optional[ssl.SSLContext]:
     """
     if options.cacert is None and options.cert is None and not options.insecure:
         return None
-    context = _trust_in(options.cacert)
-    if options.insecure:
+    if options.cacert is not None:
+        context = _trust_in(options.cacert)
+    elif options.insecure:
+        context = ssl.create_default_context()
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
+    else:
+        context = system_context() or ssl.create_default_context()
     if options.cert is not None:
         _show(context, options.cert, options.key)
     return context
@@ -198,15 +203,15 @@ def _joined(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
 # TLS ------------------------------------------------------------------------------------
 
 
-def _trust_in(path: Optional[str]) -> ssl.SSLContext:
-    if path == "":
+def _trust_in(path: str) -> ssl.SSLContext:
+    if not path:
         raise _wrong("--cacert", "expected the name of a file")  # OpenSSL would take the system's authorities
     try:
         return ssl.create_default_context(cafile=path)
     except ssl.SSLError:
-        raise _wrong("--cacert", f"there is no certificate in {_name_of(path or '')}, or none in PEM format") from None
+        raise _wrong("--cacert", f"there is no certificate in {_name_of(path)}, or none in PEM format") from None
     except OSError as error:
-        raise _unreadable("--cacert", path or "", error) from None
+        raise _unreadable("--cacert", path, error) from None
 
 
 def _show(context: ssl.SSLContext, certificate: str, key: Optional[str]) -> None:

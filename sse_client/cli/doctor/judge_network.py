@@ -5,7 +5,6 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Optional
 
 from .network import Address, Look, Tls, Way
 from .verdict import CLIENT, PROXY, SERVER, Advice, Verdict, ok, problem, warning
@@ -59,25 +58,31 @@ def _judge_addresses(way: Way, addresses: tuple[Address, ...]) -> Verdict:
     return ok("connection", text)
 
 
-def judge_tls(tls: Optional[Tls], *, is_checked: bool, authorities: str, now: datetime) -> Iterator[Verdict]:
+def judge_tls(tls: Tls, *, is_checked: bool, authorities: str, now: datetime) -> Verdict:
     """Say whether the server is who it should be, for how long, and who vouches for it."""
-    if tls is None:
-        return
     if tls.error is not None:
-        yield _why_untrusted(tls, now)
-        return
-    text = f"{tls.version}, issued by {tls.issuer or 'nobody known'}, checked against {authorities}"
+        return _why_untrusted(tls, now)
     if not is_checked:
-        yield warning(
-            "TLS", f"{tls.version}, with a certificate that is not checked (-k)", Advice(CLIENT, "leave -k out")
-        )
-    elif tls.version in _OLD_TLS:
-        yield warning("TLS", f"{text}; {tls.version} is broken", Advice(SERVER, "allow TLS 1.2 and 1.3"))
-    elif tls.expires is not None and (days := (tls.expires - now).days) < _SOON:
-        yield warning("TLS", f"{text}; it runs out in {days} days", Advice(SERVER, "renew the certificate"))
-    else:
-        valid = "" if tls.expires is None else f", valid for {(tls.expires - now).days} days"
-        yield ok("TLS", text + valid)
+        return _unchecked(tls.version)
+    text = f"{tls.version}, issued by {tls.issuer or 'nobody known'}, checked against {authorities}"
+    if tls.version in _OLD_TLS:
+        return warning("TLS", f"{text}; {tls.version} is broken", Advice(SERVER, "allow TLS 1.2 and 1.3"))
+    if tls.expires is None:
+        return ok("TLS", text)
+    days = (tls.expires - now).days
+    if days < _SOON:
+        return warning("TLS", f"{text}; it runs out in {days} days", Advice(SERVER, "renew the certificate"))
+    return ok("TLS", f"{text}, valid for {days} days")
+
+
+def judge_tunnel(*, is_checked: bool, authorities: str) -> Verdict:
+    """Say who vouches for a server that is reached through a proxy."""
+    where = "inside the proxy's tunnel"
+    return ok("TLS", f"{where}, checked against {authorities}") if is_checked else _unchecked(where)
+
+
+def _unchecked(what: str) -> Verdict:
+    return warning("TLS", f"{what}, with a certificate that is not checked (-k)", Advice(CLIENT, "leave -k out"))
 
 
 def _why_untrusted(tls: Tls, now: datetime) -> Verdict:

@@ -26,12 +26,12 @@ def judge_delivery(observation: Observation) -> Verdict:
     evidence = evidence_of_holding_back(content.arrivals)
     if evidence is not None:
         return warning("delivery", f"events are held back: {evidence}", *BUFFERING)
-    first = next(arrival.at for arrival in content.arrivals if arrival.events)
+    first_event = next(arrival.at for arrival in content.arrivals if arrival.events)
     reads = sum(bool(arrival.events) for arrival in content.arrivals)
     return ok(
         "delivery",
-        f"{_count(len(content.events), 'event')}, the first after {first:.2f} s, in {_count(reads, 'piece')}; "
-        "no sign of holding back",
+        f"first byte after {content.arrivals[0].at:.2f} s, first event after {first_event:.2f} s; "
+        f"{_count(len(content.events), 'event')} in {_count(reads, 'piece')}, no sign of holding back",
     )
 
 
@@ -199,7 +199,7 @@ def judge_going_on(events: Sequence[MessageEvent], place: int, second: Observati
             Advice(CLIENT, "until then, expect each event more than once"),
         )
     if not followed:
-        return ok("going on", f"{asked} did not begin again; whether one was lost, one event more would tell")
+        return ok("going on", f"{asked} did not begin again; whether one was lost is not clear")
     lost = known.index(came[0]) - place - 1 if came[0] in known else followed
     return warning("going on", f"{asked} went on with {came[0][0]!r}: {_count(lost, 'event')} or more are lost", honour)
 

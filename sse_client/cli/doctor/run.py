@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
 from typing import Any, Callable
 
+from sse_client._http.authorities import system_context
 from sse_client._http.url import Url
 from sse_client.cli.request import stream_settings
 from sse_client.cli.terminal import Terminal
@@ -17,7 +18,7 @@ from sse_client.source import EventSource
 
 from .content import read_content
 from .judge_answer import judge_answer, judge_head, judge_redirect, judge_way_back
-from .judge_network import judge_name, judge_tls, judge_way
+from .judge_network import judge_name, judge_tls, judge_tunnel, judge_way
 from .judge_stream import (
     judge_bytes,
     judge_compressed,
@@ -89,17 +90,19 @@ class Doctor:
         if not times:
             return
         if self._url.scheme == "https" and way.proxy is None:
-            context = self._settings["ssl_context"] or ssl.create_default_context()
+            context = self._settings["ssl_context"] or system_context() or ssl.create_default_context()
             tls = shake_hands(way.host, way.port, context, self._seconds * _NETWORK)
             now = datetime.now(timezone.utc)
-            yield from judge_tls(tls, is_checked=not self._options.insecure, authorities=self._authorities(), now=now)
+            yield judge_tls(tls, is_checked=not self._options.insecure, authorities=self._authorities(), now=now)
             if tls.error is not None:
                 return
-        yield from self._examine_stream(min(times))
+        yield from self._examine_stream(min(times), is_tunnelled=way.proxy is not None)
 
-    def _examine_stream(self, connected_in: float) -> Iterator[Verdict]:
+    def _examine_stream(self, connected_in: float, *, is_tunnelled: bool) -> Iterator[Verdict]:
         first = self._observe(_FIRST, self._shows_pace, last_event_id=self._options.last_event_id)
         yield from judge_redirect(first, str(self._url), self._header_names())
+        if self._url.scheme == "https" and is_tunnelled and first.head is not None:
+            yield judge_tunnel(is_checked=not self._options.insecure, authorities=self._authorities())
         yield judge_answer(first, connected_in=connected_in)
         yield from judge_way_back(first)
         if first.head is None or first.head.status == 204:
