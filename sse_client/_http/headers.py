@@ -27,11 +27,11 @@ class Headers(Mapping[str, str]):
     __slots__ = ("_fields",)
 
     def __init__(self, fields: Union[Mapping[str, str], Iterable[tuple[str, str]]] = ()) -> None:
-        self._fields: dict[str, tuple[str, str]] = {}
+        collected: dict[str, tuple[str, list[str]]] = {}
         pairs = cast("Mapping[str, str]", fields).items() if isinstance(fields, Mapping) else fields
         for name, value in pairs:
-            first, so_far = self._fields.get(name.lower(), (name, None))
-            self._fields[name.lower()] = (first, value if so_far is None else f"{so_far}, {value}")
+            collected.setdefault(name.lower(), (name, []))[1].append(value)
+        self._fields = {key: (name, ", ".join(values)) for key, (name, values) in collected.items()}
 
     def __getitem__(self, name: str) -> str:
         try:

@@ -102,7 +102,7 @@ class Request:
         except UnicodeError:
             pass
         try:
-            request = replace(self, url=self.url.join(location.strip().replace(" ", "%20")))
+            request = replace(self, url=self.url.join(location.strip(" \t").replace(" ", "%20")))
         except ValueError as error:
             raise RedirectRefused(f"a redirect to where no stream can be: {error}") from None
         if status == 303 or (status in (301, 302) and self.method == "POST"):

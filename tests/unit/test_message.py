@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pickle
+import time
 from typing import Any
 
 import pytest
@@ -24,6 +25,13 @@ def test_names_in_any_case() -> None:
     assert (list(headers), len(headers), 7 in headers) == (["Accept", "X-Y"], 2, False)
     with pytest.raises(KeyError, match="Z"):
         headers["Z"]
+
+
+def test_many_fields_of_one_name() -> None:
+    """Joining them takes time in proportion to their number."""
+    began = time.process_time()
+    assert len(Headers([("a", "b")] * 300_000)["A"]) == 900_000 - 2
+    assert time.process_time() - began < 2.0
 
 
 def test_headers_are_compared_without_case() -> None:
@@ -271,6 +279,8 @@ def test_user_headers_do_not_come_back() -> None:
         ("file:///etc/passwd", "must start with http:// or https://, not with 'file'"),
         ("ftp://example.com/", "must start with http:// or https://, not with 'ftp'"),
         ("http://[::1/", "where no stream can be"),
+        ("/new\x1c", "must not contain spaces or control characters"),
+        ("\x0b/new", "must not contain spaces or control characters"),
     ],
 )
 def test_redirects_to_nowhere(location: str | None, message: str) -> None:
