@@ -17,6 +17,7 @@ MAX_SIZE_LINE = 4096  # bytes of a chunk's size and extensions
 
 _HEXADECIMAL = b"0123456789ABCDEFabcdef"
 _MAX_DIGITS = 15  # no chunk is larger than 2**60 bytes
+_MAX_KNOWN_SIZES = 1024
 
 
 class ChunkedBody:
@@ -34,6 +35,7 @@ class ChunkedBody:
         self.fault: Optional[HTTPException] = None
         self._left = 0  # bytes of the current chunk that are still to come
         self._at_line_end = False  # whether the CRLF behind a chunk comes next
+        self._sizes: dict[bytes, int] = {}  # of the lines that have been checked; looking one up is cheaper
 
     def feed(self, data: bytes) -> bytes:
         """Take the next bytes and return the part of the body that is in them.
@@ -44,10 +46,9 @@ class ChunkedBody:
         if not self.rest and not self._left and not self._at_line_end:
             # A live stream is one whole chunk at a time.
             end = data.find(b"\r\n")
-            if 0 < end <= _MAX_DIGITS and not data[:end].translate(None, _HEXADECIMAL):
-                stop = end + 2 + int(data[:end], 16)
-                if len(data) == stop + 2 and stop > end + 2 and data.endswith(b"\r\n"):
-                    return data[end + 2 : stop]
+            size = self._sizes.get(data[:end]) if 0 < end <= _MAX_DIGITS else None
+            if size and len(data) == end + size + 4 and data.endswith(b"\r\n"):
+                return data[end + 2 : -2]
         return self._feed(data)
 
     def _feed(self, data: bytes) -> bytes:
@@ -55,6 +56,7 @@ class ChunkedBody:
             raise self.fault
         data = self.rest + data
         left = self._left
+        sizes = self._sizes
         pieces = []
         start = 0
         try:
@@ -77,15 +79,18 @@ class ChunkedBody:
                         break
                     start = end
                     self._at_line_end = False
-                end = data.find(b"\r\n", start)
+                while True:  # whole chunks, in a loop of their own: of a backlog, nearly all are
+                    end = data.find(b"\r\n", start)
+                    size = sizes.get(data[start:end]) if end >= 0 else None
+                    if not size or data[end + 2 + size : end + 4 + size] != b"\r\n":
+                        break
+                    pieces.append(data[end + 2 : end + 2 + size])
+                    start = end + 4 + size
                 if end < 0:
                     if len(data) - start > MAX_SIZE_LINE:
                         raise HTTPException("the line with the size of a chunk is too long")
                     break
-                line = data[start:end]
-                if not line or len(line) > _MAX_DIGITS or line.translate(None, _HEXADECIMAL):
-                    line = _without_extensions(line)
-                left = int(line, 16)
+                left = self._size_of(data[start:end])
                 start = end + 2
                 if not left:
                     self.has_ended = True
@@ -98,19 +103,20 @@ class ChunkedBody:
         self.rest = data[start:]
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
+    def _size_of(self, line: bytes) -> int:
+        """Return the size that a line gives.
 
-def _without_extensions(line: bytes) -> bytes:
-    """Return the digits of a size line, which are not all that it has.
-
-    Raises:
-        HTTPException: It does not begin with a size.
-    """
-    size = line.partition(b";")[0].rstrip(b" \t")
-    if len(line) > MAX_SIZE_LINE:
-        raise HTTPException("the line with the size of a chunk is too long")
-    if not size or size.translate(None, _HEXADECIMAL):
-        raise HTTPException("the size of a chunk is not a hexadecimal number")
-    size = size.lstrip(b"0") or b"0"
-    if len(size) > _MAX_DIGITS:
-        raise HTTPException("a chunk is too large")
-    return size
+        Raises:
+            HTTPException: It gives none.
+        """
+        if len(line) > MAX_SIZE_LINE:
+            raise HTTPException("the line with the size of a chunk is too long")
+        digits = line.partition(b";")[0].rstrip(b" \t")
+        if not digits or digits.translate(None, _HEXADECIMAL):
+            raise HTTPException("the size of a chunk is not a hexadecimal number")
+        if len(digits.lstrip(b"0")) > _MAX_DIGITS:
+            raise HTTPException("a chunk is too large")
+        size = int(digits, 16)
+        if len(line) <= _MAX_DIGITS and len(self._sizes) < _MAX_KNOWN_SIZES:
+            self._sizes[line] = size
+        return size
