@@ -11,7 +11,7 @@ import pytest
 
 from sse_client.testing import EventStreamServer, event, hold
 from tests.integration.support import Child
-from tests.real.redis_server import redis_py, redis_server, wait_until
+from tests.real.redis_server import redis_py, redis_server, wait_for_line, wait_until
 
 from .support import ended, program
 
@@ -38,14 +38,14 @@ def test_builds_are_handled_once_on_many_machines(server: EventStreamServer, red
             return [int(line.split()[1]) for worker in workers for line in worker.lines if line.startswith("builder-")]
 
         first = start("redis_relay.py", server.url, redis_url)
-        first.wait_for("following from ''")
+        wait_for_line(first, "following from ''")
         second = start("redis_relay.py", server.url, redis_url)
-        second.wait_for("standing by")
+        wait_for_line(second, "standing by")
         workers = [start("redis_worker.py", redis_url, f"builder-{number}") for number in (1, 2)]
         wait_until(lambda: len(handled()) == 30, "the first half")
         first.process.terminate()
         assert ended(first) == 0
-        second.wait_for("following from '30'")
+        wait_for_line(second, "following from '30'")
         wait_until(lambda: len(handled()) == 60, "the second half")
         assert sorted(handled()) == list(range(1, 61))
         workers[0].interrupt()

@@ -13,12 +13,14 @@ from typing import Any, Callable, Optional
 import pytest
 
 from sse_client import EventSource, ReconnectPolicy
-from tests.integration.support import TIMEOUT
+from tests.integration.support import Child
 
 from .software import Program, free_port, needs, running
 
 SOON = ReconnectPolicy(reconnection_time=0.02, max_delay=0.1, jitter=0.0, min_server_delay=0.001)
 """Comes back soon, to Redis and to the server."""
+
+PATIENCE = 60.0  # seconds for what takes one on a machine with nothing else to do, such as the start of a process
 
 
 def redis_py() -> Any:
@@ -89,11 +91,11 @@ class Running:
 
     def join(self) -> None:
         """Wait until the relay has ended by itself."""
-        self._thread.join(TIMEOUT)
+        self._thread.join(PATIENCE)
         assert not self._thread.is_alive(), "the relay does not end"
 
 
-def wait_until(condition: Callable[[], Any], what: str = "it", timeout: float = TIMEOUT) -> Any:
+def wait_until(condition: Callable[[], Any], what: str = "it", timeout: float = PATIENCE) -> Any:
     """Wait until the condition holds; return what it returned."""
     pause = threading.Event()
     deadline = time.monotonic() + timeout
@@ -101,3 +103,12 @@ def wait_until(condition: Callable[[], Any], what: str = "it", timeout: float = 
         assert time.monotonic() < deadline, f"{what} has not happened within {timeout:g} s"
         pause.wait(0.01)
     return result
+
+
+def wait_for_line(process: Child, text: str, count: int = 1) -> None:
+    """Wait until a process has printed so many lines that begin with ``text``."""
+
+    def printed() -> bool:
+        return sum(line.startswith(text) for line in process.lines) >= count
+
+    wait_until(printed, f"the line {text!r}")

@@ -35,7 +35,7 @@ from sse_client import (
 from sse_client.testing import EventStreamServer, Exchange, comment, drop, event, hold, pause, raw
 from tests.integration.support import TIMEOUT, child, numbered
 
-from .redis_server import SOON, RedisServer, Running, redis_py, redis_server, wait_until
+from .redis_server import PATIENCE, SOON, RedisServer, Running, redis_py, redis_server, wait_for_line, wait_until
 from .software import free_port, needs, running
 
 redis = redis_py()
@@ -241,9 +241,9 @@ def test_a_killed_leader_is_replaced_within_its_lease(
     with Running(RedisRelay(client, "builds", lease=2.0), following(server.url)) as standby:
         wait_for_length(client, 3)
         with child(RELAY, str(database.port), server.url, "2.0") as process:
-            process.wait_for("standby")
+            wait_for_line(process, "standby")
             standby.stop()
-            process.wait_for("lead 3")
+            wait_for_line(process, "lead 3")
             wait_for_length(client, 5)
             server.serve_log(6)
             with Running(RedisRelay(client, "builds", lease=2.0), following(server.url)) as survivor:
@@ -275,7 +275,7 @@ def test_a_halted_leader_appends_nothing_after_another_has_led(
         with Running(RedisRelay(client, "builds", lease=LEASE), following(server.url)):
             wait_for_length(client, 6)
             halted.process.send_signal(signal.SIGCONT)
-            halted.wait_for("standby")
+            wait_for_line(halted, "standby")
     assert data_in(client) == ["1", "2", "3", "4", "5", "6"]
 
 
@@ -708,7 +708,7 @@ def test_stop_ends_every_wait(phase: str, database: RedisServer, client: Any, se
         if phase == "following":
             server.wait_for_requests(1)
         else:
-            assert told.wait(TIMEOUT)
+            assert told.wait(PATIENCE)
         assert running.stop() < 1.0
     assert running.error is None
 
@@ -751,9 +751,9 @@ def test_signals_end_a_program(
         wait_for_length(client, 3)
         began = time.monotonic()
         process.process.send_signal(number)
-        process.wait_for(said)
+        wait_for_line(process, said)
         assert time.monotonic() - began < 2.0
-        assert process.process.wait(TIMEOUT) == 0
+        assert process.process.wait(PATIENCE) == 0
     assert "leader" not in state(client)
 
 
@@ -868,9 +868,9 @@ thread.join()
 """
     server.handler = lambda exchange: exchange.run(hold())
     with child(code, str(database.port), server.url) as process:
-        process.wait_for("this RedisRelay runs in process")
-        process.wait_for("alive True")
-        assert process.process.wait(TIMEOUT) == 0
+        wait_for_line(process, "this RedisRelay runs in process")
+        wait_for_line(process, "alive True")
+        assert process.process.wait(PATIENCE) == 0
 
 
 # Arguments ------------------------------------------------------------------------------------

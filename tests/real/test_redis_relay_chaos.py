@@ -11,14 +11,13 @@ from typing import Any
 
 import pytest
 
-from tests.integration.support import TIMEOUT, Child, child
+from tests.integration.support import Child, child
 
-from .redis_server import RedisServer, redis_py, redis_server, wait_until
+from .redis_server import PATIENCE, RedisServer, redis_py, redis_server, wait_for_line, wait_until
 
 redis = redis_py()
 EVENTS = 100_000
 FAULTS = 2  # of each kind
-PATIENCE = 120.0  # seconds for what takes one on a machine with nothing else to do
 
 SERVER = """
 import sys, threading
@@ -98,10 +97,6 @@ end
 """
 
 
-def wait_for_line(process: Child, text: str) -> None:
-    wait_until(lambda: any(line.startswith(text) for line in process.lines), f"the line {text!r}", PATIENCE)
-
-
 class World:
     """Three relays, a Redis, a server and three workers, and what can happen to them."""
 
@@ -135,7 +130,7 @@ class World:
             except redis.RedisError:
                 return None
 
-        return wait_until(reply, "an answer", PATIENCE)[0]
+        return wait_until(reply, "an answer")[0]
 
     def leader(self) -> Child:
         """The relay that has the lease."""
@@ -144,7 +139,7 @@ class World:
             token = (self.ask("hget", "{builds}:relay", "leader") or b"").decode()
             return next((it for it in self.relays if f":{it.process.pid}:" in token), None)
 
-        return wait_until(found, "a leader", PATIENCE)
+        return wait_until(found, "a leader")
 
     def kill_leader(self) -> None:
         leader = self.leader()
@@ -155,10 +150,10 @@ class World:
     def halt_leader(self) -> None:
         leader = self.leader()
         leader.process.send_signal(signal.SIGSTOP)
-        wait_until(lambda: self.leader() is not leader, "another leader", PATIENCE)
+        wait_until(lambda: self.leader() is not leader, "another leader")
         times = leader.lines.count("standby")
         leader.process.send_signal(signal.SIGCONT)
-        wait_until(lambda: leader.lines.count("standby") > times, "the end of its lead", PATIENCE)
+        wait_until(lambda: leader.lines.count("standby") > times, "the end of its lead")
 
     def restart_redis(self) -> None:
         self._database.program.kill()
@@ -166,7 +161,7 @@ class World:
 
     def restart_server(self) -> None:
         self._server.process.kill()
-        self._server.process.wait(TIMEOUT)
+        self._server.process.wait(PATIENCE)
         self._server = self._start_server()
 
 
@@ -190,10 +185,10 @@ def test_each_event_reaches_the_workers_once_whatever_is_killed(database: RedisS
         world = World(processes, database)
         for number, fault in enumerate(faults, 1):
             due = EVENTS * (number - chance.random()) / (len(faults) + 1)
-            wait_until(lambda due=due: world.ask("xlen", "builds") >= due, f"the time for {fault}", PATIENCE)
+            wait_until(lambda due=due: world.ask("xlen", "builds") >= due, f"the time for {fault}")
             getattr(world, fault)()
         done = [f"done:{name}" for name in WORKERS]
-        wait_until(lambda: sum(world.ask("llen", key) for key in done) >= EVENTS, "the end of the work", PATIENCE)
+        wait_until(lambda: sum(world.ask("llen", key) for key in done) >= EVENTS, "the end of the work")
         assert world.ask("eval", FIRST_OUT_OF_ORDER, 1, "builds") is None
         assert world.ask("xlen", "builds") == EVENTS
         results = [[int(number) for number in world.ask("lrange", key, 0, -1)] for key in done]
@@ -204,4 +199,4 @@ def test_each_event_reaches_the_workers_once_whatever_is_killed(database: RedisS
             relay.process.send_signal(signal.SIGTERM)
         for relay in world.relays:
             wait_for_line(relay, "stopped")
-            assert relay.process.wait(TIMEOUT) == 0
+            assert relay.process.wait(PATIENCE) == 0

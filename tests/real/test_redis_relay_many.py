@@ -67,7 +67,7 @@ def test_streams_move_to_the_machines_that_are_left(database: RedisServer, serve
 
         arguments = [str(database.port), server.url, str(CAPACITY), str(LEASE), *STREAMS]
         processes = [machines.enter_context(child(MACHINE, *arguments, covered=False)).process for _ in range(3)]
-        wait_until(lambda: sum(ask("xlen", "{}")) == len(STREAMS), "an event of each stream", 60)
+        wait_until(lambda: sum(ask("xlen", "{}")) == len(STREAMS), "an event of each stream")
         led = leaders()
         assert sum(led.values()) == len(STREAMS)
         assert max(led.values()) <= CAPACITY
@@ -75,6 +75,6 @@ def test_streams_move_to_the_machines_that_are_left(database: RedisServer, serve
         survivors = {it.pid for it in processes if it is not victim}
         victim.kill()
         killed = time.monotonic()
-        wait_until(lambda: sum(ask("xlen", "{}")) == len(STREAMS) + led[victim.pid], "the next event of those", 60)
+        wait_until(lambda: sum(ask("xlen", "{}")) == len(STREAMS) + led[victim.pid], "the next event of those")
         print(f"taken over in {time.monotonic() - killed:.1f} s")
         assert leaders() == dict.fromkeys(survivors, CAPACITY)
