@@ -34,7 +34,7 @@ How it works
       waits for exactly as long as Redis says that the lease lasts. `RedisRelay.stop` ends the
       lease, and another relay leads within a quarter of its time.
     - The leader was halted or cut off for longer than its lease. If another has led since, the
-      script refuses it: it appends nothing and stands by. If not, it goes on as if nothing had been.
+      script refuses it: it appends nothing and stands by. If not, it goes on where it was.
     - The reply of Redis is lost: the batch is sent again. Batches are numbered, and the script
       appends each number once.
     - Redis is away, full or failing over: the relay stops reading, TCP stops the server, and the
