@@ -26,25 +26,25 @@ def terminated_like_interrupted() -> Iterator[None]:
 
     Where somebody else has decided what SIGTERM does, and outside of the main thread, nothing changes.
     """
-
-    def handle(*_: object) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        raise Terminated
-
     in_main_thread = threading.current_thread() is threading.main_thread()
     if not in_main_thread or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
         yield
         return
-    signal.signal(signal.SIGTERM, handle)
+    signal.signal(signal.SIGTERM, _terminate)
     try:
         yield
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
+def _terminate(*_: object) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    raise Terminated
+
+
 def interrupt_main_thread() -> None:
-    """End whatever call of the system's the main thread is blocked in, if `terminated_like_interrupted` holds there."""
-    if hasattr(signal, "pthread_kill") and callable(signal.getsignal(signal.SIGTERM)):
+    """End the system call that the main thread is blocked in, if it is within `terminated_like_interrupted`."""
+    if hasattr(signal, "pthread_kill") and signal.getsignal(signal.SIGTERM) is _terminate:
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
 
 

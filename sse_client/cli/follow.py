@@ -105,7 +105,7 @@ class Following:
             self._settle()
             raise
         except Terminated:
-            if not self._limits.total_is_up:
+            if not (self._limits.total_is_up or self._limits.idle_is_up):
                 raise
             self._out.abandon()  # whoever reads it is why the loop did not end by itself
             return self._code()

@@ -299,9 +299,20 @@ def test_what_is_answered() -> None:
     ("status", "body", "kind", "expected"),
     [
         (502, b"bad\ngateway", "text/plain", "no; it says 'bad gateway'"),
-        (200, b"<title>Log in</title>", "text/html", "no; it is a page with the title 'Log in'"),
-        (200, b"{}", "application/json", "no; it begins with '{}': lines of JSON are no event stream"),
-        (200, b"", "text/plain", "no"),
+        (
+            200,
+            b"<title>Log in</title>",
+            "text/html",
+            "200, but text/html, not text/event-stream; it is a page with the title 'Log in'",
+        ),
+        (
+            200,
+            b"{}",
+            "application/json",
+            "200, but application/json, not text/event-stream; it begins with '{}': lines of JSON are no event stream",
+        ),
+        (200, b"", "", "200, but without a type, not text/event-stream"),
+        (200, b"", "text/event-stream", "no"),
         (404, b"", "", "no"),
     ],
 )

@@ -129,9 +129,11 @@ def judge_way_back(observation: Observation) -> Iterator[Verdict]:
 
 
 def _refusal(error: ResponseRejected) -> Verdict:
-    text = error.reason
     body = error.text.strip()
     kind = error.headers.get("content-type", "").lower()
+    text = error.reason
+    if error.status == 200 and "text/event-stream" not in kind:
+        text = f"200, but {kind[:_MAX_SAMPLE] or 'without a type'}, not text/event-stream"
     title = _TITLE.search(body)
     advice: Optional[Advice] = _BY_STATUS.get(error.status)
     if error.status == 200 and ("html" in kind or title):

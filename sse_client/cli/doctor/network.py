@@ -140,15 +140,15 @@ def look_up(host: str, port: int, seconds: float) -> Look:
     return Look(took, tuple(sorted(results, key=lambda address: order.index(address.address))))
 
 
-def shake_hands(host: str, port: int, context: ssl.SSLContext, seconds: float) -> Tls:
-    """Make a TLS connection, without a request. Blocks for a few times ``seconds`` at most."""
+def shake_hands(host: str, address: tuple[str, int], context: ssl.SSLContext, seconds: float) -> Tls:
+    """Make a TLS connection to an address of a host, without a request. Blocks for some ``seconds`` at most."""
     try:
-        with _connected(host, port, context, seconds) as tls:
+        with _connected(host, address, context, seconds) as tls:
             version = tls.version() or ""
             certificate: dict[str, Any] = dict(tls.getpeercert() or {})
     except ssl.SSLCertVerificationError as error:
         reason = getattr(error, "verify_message", "") or str(error)
-        return Tls("", reason, "", _expiry_unverified(host, port, seconds))
+        return Tls("", reason, "", _expiry_unverified(host, address, seconds))
     except OSError as error:
         return Tls("", _words(error), "", None)
     expires = None
@@ -183,19 +183,19 @@ def _try_into(results: list[Address], info: Any, seconds: float) -> None:
 
 
 @contextmanager
-def _connected(host: str, port: int, context: ssl.SSLContext, seconds: float) -> Iterator[ssl.SSLSocket]:
-    sock = socket.create_connection((host, port), seconds)
+def _connected(host: str, address: tuple[str, int], context: ssl.SSLContext, seconds: float) -> Iterator[ssl.SSLSocket]:
+    sock = socket.create_connection(address, seconds)
     with sock, context.wrap_socket(sock, server_hostname=host) as tls:
         yield tls
 
 
-def _expiry_unverified(host: str, port: int, seconds: float) -> Optional[datetime]:
+def _expiry_unverified(host: str, address: tuple[str, int], seconds: float) -> Optional[datetime]:
     """Return when a certificate runs out that nobody vouches for. Nothing but this is taken from it."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     try:
-        with _connected(host, port, context, seconds) as tls:
+        with _connected(host, address, context, seconds) as tls:
             times = _TIME.findall(tls.getpeercert(binary_form=True) or b"")
     except OSError:
         return None

@@ -85,18 +85,18 @@ class Doctor:
         yield judge_way(way)
         look = look_up(way.host, way.port, self._seconds * _NETWORK)
         yield from judge_name(way, look)
-        times = [address.seconds for address in look.addresses if address.error is None]
-        self.is_reached = bool(times)
-        if not times:
+        alive = [address for address in look.addresses if address.error is None]
+        self.is_reached = bool(alive)
+        if not alive:
             return
         if self._url.scheme == "https" and way.proxy is None:
             context = self._settings["ssl_context"] or system_context() or ssl.create_default_context()
-            tls = shake_hands(way.host, way.port, context, self._seconds * _NETWORK)
+            tls = shake_hands(way.host, (alive[0].address, way.port), context, self._seconds * _NETWORK)
             now = datetime.now(timezone.utc)
             yield judge_tls(tls, is_checked=not self._options.insecure, authorities=self._authorities(), now=now)
             if tls.error is not None:
                 return
-        yield from self._examine_stream(min(times), is_tunnelled=way.proxy is not None)
+        yield from self._examine_stream(min(address.seconds for address in alive), is_tunnelled=way.proxy is not None)
 
     def _examine_stream(self, connected_in: float, *, is_tunnelled: bool) -> Iterator[Verdict]:
         first = self._observe(_FIRST, self._shows_pace, last_event_id=self._options.last_event_id)
