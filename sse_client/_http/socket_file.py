@@ -248,7 +248,7 @@ class SocketFile(io.BufferedIOBase):
         if data.startswith(b"\x15\x03"):  # a TLS alert (RFC 8446, section 5.1)
             raise NotHTTP("the server speaks TLS on this port: the URL has to begin with https://")
         if data[3:4] in (b"\4", b"\7") and data.startswith(b"\0"):  # frames: SETTINGS, GOAWAY (RFC 9113, section 4.1)
-            raise NotHTTP("the server speaks HTTP/2 only, without TLS")
+            raise NotHTTP("the server speaks HTTP/2 only")
         raise http.client.BadStatusLine(ascii(data[:20]))
 
     def _read_lines(self) -> bytes:
