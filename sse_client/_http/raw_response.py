@@ -68,11 +68,10 @@ class StreamResponse(http.client.HTTPResponse):
         # urllib3 would log what is odd about the headers, and with it the URL, query and all.
         self.msg.defects.clear()
         self.msg.set_payload("")
-        if not self.chunked and self.length is None:
+        if not self.chunked and self.length is None and hasattr(self._sock, "suppress_ragged_eofs"):
             # Only TLS's own farewell tells the end of such a body from a cut. An SSLSocket has the
             # switch for it, and so has what urllib3 has in its place for TLS in TLS.
-            if hasattr(self._sock, "suppress_ragged_eofs"):
-                self._sock.suppress_ragged_eofs = False
+            self._sock.suppress_ragged_eofs = False
 
     def read1(self, n: int = -1) -> bytes:
         """Wait for at least one byte of the body and return all that has arrived; ``b""`` at its end.

@@ -1,13 +1,12 @@
-"""What a failed attempt is called, and what is tried again at once, over own pools, an application's pool and a session."""
+"""What failed attempts are called, and what is tried again at once: over own pools, a pool and a session."""
 
 from __future__ import annotations
 
 import os
 import socket
 import ssl
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Callable
 
@@ -28,11 +27,11 @@ from sse_client import (
     ResponseRejected,
 )
 from sse_client.requests_bridge import RequestsConnector
-from sse_client.testing import EventStreamServer, Exchange, drop, event, hold
+from sse_client.testing import EventStreamServer, Exchange, event
 
 from .proxy_server import HTTPProxy
 from .raw_server import RawServer, read_head
-from .support import AT_ONCE, TIMEOUT, child, data_of
+from .support import AT_ONCE, data_of
 from .ways import WAYS
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
@@ -161,12 +160,14 @@ def cut_tls(context: ssl.SSLContext, answer: bytes) -> Iterator[str]:
 def test_tls_cut_off(server_context: ssl.SSLContext, trusted: None, way: Any, proxied: bool) -> None:
     """Only TLS's own farewell tells the end of a body that nothing else delimits from a cut."""
     answer = HEAD + b"Connection: close\r\n\r\ndata: a\n\n"
-    with cut_tls(server_context, answer) as url, HTTPProxy(ssl_context=server_context) as proxy:
-        with way(url, None, proxy.url if proxied else None) as source:
-            received = []
-            with pytest.raises(ConnectionLost):
-                for item in source:
-                    received.append(item.data)
+    received = []
+    with ExitStack() as started:
+        url = started.enter_context(cut_tls(server_context, answer))
+        proxy = started.enter_context(HTTPProxy(ssl_context=server_context)).url if proxied else None
+        source = started.enter_context(way(url, None, proxy))
+        with pytest.raises(ConnectionLost):
+            for item in source:
+                received.append(item.data)
     assert received == ["a"]
 
 
