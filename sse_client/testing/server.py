@@ -1,15 +1,11 @@
-"""A server of scripted event streams on a real socket: who listens, who accepts, who is told to end."""
+"""A server of scripted event streams on a real socket: what it answers, and what it was asked."""
 
 from __future__ import annotations
 
-import contextlib
+import itertools
 import logging
-import os
-import selectors
-import socket
 import ssl
 import threading
-import time
 from collections import deque
 from collections.abc import Iterable
 from types import TracebackType
@@ -18,6 +14,7 @@ from typing import Optional, Union
 from sse_client._arguments import MAX_WAIT
 from sse_client.events import MessageEvent
 
+from .acceptor import Acceptor, listen
 from .exchange import Exchange, Handler
 from .head import Encoding, Framing, Head, HeaderFields, header_pairs
 from .http import BadRequest, ExchangeEnded, RecordedRequest, ServerConnection, is_for, read_request
@@ -25,9 +22,6 @@ from .replies import log_reply, misdirected_reply, plain_reply, silent_reply, st
 from .script import StepLike
 
 __all__ = ["EventStreamServer"]
-
-
-_CLOSE_TIMEOUT = 10.0  # seconds that all threads together get to end
 
 _logger = logging.getLogger("sse_client.testing")
 
@@ -72,18 +66,12 @@ class EventStreamServer:
         self._host_names = frozenset({host.lower(), *(name.lower() for name in host_names)})
         self._ssl_context = ssl_context
         self._port = port  # the one asked for, then the one in use, also for the next start()
-        # While running; touched by start() and close() only.
-        self._acceptor: Optional[threading.Thread] = None
-        self._waker: Optional[socket.socket] = None
-        self._closing = threading.Event()
+        self._acceptor: Optional[Acceptor] = None  # while running; touched by start() and close() only
+        self._numbers = itertools.count(1)  # of the connections
         # Shared by all threads, under this lock.
         self._changed = threading.Condition()
         self._replies: deque[Handler] = deque()
         self._requests: list[RecordedRequest] = []
-        self._errors: list[BaseException] = []
-        self._threads: list[threading.Thread] = []
-        self._connections: dict[int, ServerConnection] = {}
-        self._accepted = 0
 
     def __enter__(self) -> EventStreamServer:
         return self.start()
@@ -118,23 +106,9 @@ class EventStreamServer:
         """
         if self._acceptor is not None:
             raise RuntimeError("the server is running")
-        listener = socket.socket(socket.AF_INET6 if ":" in self.host else socket.AF_INET, socket.SOCK_STREAM)
-        try:
-            if os.name == "posix":  # elsewhere it would let two servers share one port
-                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind((self.host, self._port))
-            listener.listen(128)
-            listener.setblocking(False)
-        except BaseException:
-            listener.close()
-            raise
+        listener = listen(self.host, self._port)
         self._port = listener.getsockname()[1]
-        self._closing = threading.Event()
-        woken, self._waker = socket.socketpair()
-        self._acceptor = threading.Thread(
-            target=self._accept, args=(listener, woken, self._closing), name="event-stream-server", daemon=True
-        )
-        self._acceptor.start()
+        self._acceptor = Acceptor(listener, self._ssl_context, self._serve_one, self._numbers, self._changed)
         return self
 
     def close(self) -> None:
@@ -145,28 +119,9 @@ class EventStreamServer:
                 must not pass because its server has failed.
             RuntimeError: A handler has not returned within 10 seconds.
         """
-        if self._acceptor is None or self._waker is None:
-            return
         acceptor, self._acceptor = self._acceptor, None
-        self._closing.set()
-        self._waker.close()  # which the acceptor sees as readable
-        deadline = time.monotonic() + _CLOSE_TIMEOUT
-        acceptor.join(_CLOSE_TIMEOUT)
-        with self._changed:
-            threads, self._threads = self._threads, []
-            for connection in self._connections.values():
-                connection.wake()
-        stuck = 0
-        for thread in threads:
-            if thread is not threading.current_thread():
-                thread.join(max(0.0, deadline - time.monotonic()))
-                stuck += thread.is_alive()
-        with self._changed:
-            errors, self._errors = self._errors, []
-        if errors:
-            raise errors[0]
-        if stuck:
-            raise RuntimeError(f"{stuck} handlers have not returned within {_CLOSE_TIMEOUT:.0f} s of close()")
+        if acceptor is not None:
+            acceptor.close()
 
     @property
     def port(self) -> int:
@@ -309,7 +264,7 @@ class EventStreamServer:
         `hold`, in `silence` and between requests, but not in `pause` and `wait_for`.
         """
         with self._changed:
-            return len(self._connections)
+            return 0 if self._acceptor is None else len(self._acceptor.connections)
 
     def wait_until_disconnected(self, timeout: float = 10.0) -> None:
         """Wait until no connection is open. Blocks.
@@ -318,55 +273,10 @@ class EventStreamServer:
             TimeoutError: Some still are after ``timeout`` seconds.
         """
         with self._changed:
-            if not self._changed.wait_for(lambda: not self._connections, min(timeout, MAX_WAIT)):
-                raise TimeoutError(f"{len(self._connections)} connections are still open after {timeout} s")
+            if not self._changed.wait_for(lambda: not self.open_connections, min(timeout, MAX_WAIT)):
+                raise TimeoutError(f"{self.open_connections} connections are still open after {timeout} s")
 
-    # Threads
-
-    def _accept(self, listener: socket.socket, woken: socket.socket, closing: threading.Event) -> None:
-        with listener, woken, selectors.DefaultSelector() as selector:
-            selector.register(listener, selectors.EVENT_READ)
-            selector.register(woken, selectors.EVENT_READ)
-            while not closing.is_set():
-                selector.select()
-                with contextlib.suppress(OSError):  # the client has gone before it was accepted
-                    self._serve_in_thread(listener.accept()[0], closing)
-
-    def _serve_in_thread(self, connected: socket.socket, closing: threading.Event) -> None:
-        with self._changed:
-            self._accepted += 1
-            number = self._accepted
-        try:
-            connection = ServerConnection(connected, number, self._ssl_context)
-        except OSError:
-            connected.close()
-            raise
-        thread = threading.Thread(
-            target=self._serve, args=(connection, closing), name=f"event-stream-server-{number}", daemon=True
-        )
-        with self._changed:
-            self._connections[number] = connection
-            self._threads = [other for other in self._threads if other.is_alive()]
-            # Started under the lock: a thread that is not alive yet must not be taken for one that has ended.
-            thread.start()
-            self._threads.append(thread)
-
-    def _serve(self, connection: ServerConnection, closing: threading.Event) -> None:
-        try:
-            connection.handshake()
-            while self._serve_one(connection, closing):
-                pass
-        except ExchangeEnded:
-            pass
-        except BaseException as error:  # what pytest.fail() raises in a handler is no Exception
-            _logger.error("a handler of the test server failed", exc_info=error)
-            with self._changed:
-                self._errors.append(error)
-        finally:
-            connection.close()
-            with self._changed:
-                del self._connections[connection.number]
-                self._changed.notify_all()
+    # Serving
 
     def _serve_one(self, connection: ServerConnection, closing: threading.Event) -> bool:
         try:

@@ -368,7 +368,7 @@ def test_a_script_that_waits_in_vain_fails_the_test() -> None:
 
 def test_close_names_a_handler_that_does_not_return(monkeypatch: pytest.MonkeyPatch) -> None:
     """close() does not wait for ever for a handler of the user's: it is a RuntimeError."""
-    monkeypatch.setattr("sse_client.testing.server._CLOSE_TIMEOUT", 0.05)
+    monkeypatch.setattr("sse_client.testing.acceptor._CLOSE_TIMEOUT", 0.05)
     release = threading.Event()
     server = EventStreamServer().start()
     server.reply(lambda exchange: release.wait(10))
