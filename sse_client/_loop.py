@@ -66,6 +66,7 @@ class Loop:
         self.reconnection_time: Optional[float] = None
         self.last_activity: Optional[float] = None
         self._has_begun = False
+        """Whether the position has been read."""
         self._failures = Failures()
         self._due: Optional[float] = None
         """When the next attempt is to be made, by the monotonic clock. None but before and in a wait."""
@@ -267,10 +268,13 @@ class Loop:
             if not arrived:
                 if asked:
                     break  # interrupted: not the end of the stream
+                if not self._accepts_unfinished:
+                    self._log_dropped(attempt, parser, head)
+                    break
                 is_over = True
-                events, last_event_id = self._end(parser, head), parser.last_event_id
+                events, last_event_id = parser.finish(), parser.last_event_id
             elif isinstance(arrived, bytes):
-                events, last_event_id = parser.feed(arrived, comments=comments), parser.last_event_id
+                events, last_event_id = parser.feed(arrived, comments), parser.last_event_id
             else:
                 messages = [event for event in arrived if isinstance(event, MessageEvent)]
                 events = arrived if comments else messages
@@ -317,17 +321,20 @@ class Loop:
             attempt.received += received
         if parser.reconnection_time is not None:
             self.reconnection_time = parser.reconnection_time
+        if parser.unknown_line is not None:
+            self._log_unknown_line(attempt, parser, head)
+
+    def _log_unknown_line(self, attempt: _Attempt, parser: EventStreamParser, head: ResponseHead) -> None:
         if parser.unknown_line is not None and not attempt.has_unknown_line:
             attempt.has_unknown_line = True
             _log.debug("%s: a line of the stream is no field: %r", head.url, parser.unknown_line)
 
-    def _end(self, parser: EventStreamParser, head: ResponseHead) -> list[MessageEvent]:
-        """Return the last event of a stream that has ended cleanly without its blank line, if that is accepted."""
-        dropped = 0 if self._accepts_unfinished else parser.unfinished_size
-        events = parser.finish()
-        if dropped:
-            _log.debug("%s: dropped the last %d bytes, which no blank line ended", head.url, dropped)
-        return events if self._accepts_unfinished else []
+    def _log_dropped(self, attempt: _Attempt, parser: EventStreamParser, head: ResponseHead) -> None:
+        """Say what a clean end leaves unfinished. It counts for nothing: neither its ID nor its ``retry``."""
+        if parser.unfinished_size:
+            _log.debug("%s: dropped the last %d bytes, which no blank line ended", head.url, parser.unfinished_size)
+        parser.finish()  # so that the last line is known too, whatever follows from it
+        self._log_unknown_line(attempt, parser, head)
 
     def _after(self, attempt: _Attempt, error: EventSourceError) -> ErrorEvent:
         """Decide what follows an attempt that has ended: note when the next one is due, and return what to show."""
@@ -371,11 +378,12 @@ class Loop:
             self.control.enter_loop()
 
     def _begin_progress(self) -> None:
-        if self.progress is not None and not self._has_begun:
+        if self.progress is None:
+            return
+        if not self._has_begun:
             self.last_event_id = self.progress.read() or self.last_event_id
-        self._has_begun = True
-        if self.progress is not None:
-            self.progress.begin()
+            self._has_begun = True
+        self.progress.begin()
 
     def _leave_loop(self) -> None:
         self.control.leave_loop()

@@ -92,14 +92,14 @@ class EventStreamParser:
         self._pieces: list[Union[bytes, memoryview]] = []  # the line that has not ended yet
 
         # Of the limit.
-        self._room = 0  # bytes that may be fed before the limit has to be checked
+        self._room = 0  # bytes that may be fed without care for the limit; none while something may be skipped
         self._known_lines = self._known_pieces = 0  # how many there were at the last check
 
     @overload
-    def feed(self, chunk: Chunk, *, comments: Literal[False] = False) -> list[MessageEvent]: ...
+    def feed(self, chunk: Chunk, comments: Literal[False] = False) -> list[MessageEvent]: ...
     @overload
-    def feed(self, chunk: Chunk, *, comments: bool) -> list[Union[MessageEvent, CommentEvent]]: ...
-    def feed(self, chunk: Chunk, *, comments: bool = False) -> list[Any]:
+    def feed(self, chunk: Chunk, comments: bool) -> list[Union[MessageEvent, CommentEvent]]: ...
+    def feed(self, chunk: Chunk, comments: bool = False) -> list[Any]:
         """Take the next bytes of the stream and return the events that they complete, in order.
 
         Args:
@@ -118,7 +118,7 @@ class EventStreamParser:
             except TypeError:
                 raise TypeError(f"chunk must be bytes, not {type(chunk).__name__}") from None
         size = len(chunk)
-        if size > self._room or self._optional:
+        if size > self._room:
             return self._feed_with_care(chunk, comments)
 
         # "Lines must be separated by either a U+000D U+000A (CRLF) character pair, a single
@@ -127,6 +127,7 @@ class EventStreamParser:
         if 13 in chunk:  # a CR; to look for the number costs a fifth of looking for b"\r"
             if chunk[-1] == 13:
                 self._optional = b"\n"
+                self._room = 0
             chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         pieces = self._pieces
         if 10 not in chunk:  # an LF
@@ -204,7 +205,7 @@ class EventStreamParser:
         if len(chunk) > room:
             return self._feed_one_by_one(chunk, comments)
         self._room = max(min(room, _MAX_ROOM), len(chunk))
-        return self.feed(chunk, comments=comments)
+        return self.feed(chunk, comments)
 
     def _held(self) -> int:
         self._known_pieces = _join_if_small(self._pieces, self._known_pieces, b"")
@@ -225,7 +226,7 @@ class EventStreamParser:
             room -= len(line)
             self._room = len(line)
             self._optional = b""
-            events += self.feed(line, comments=comments)
+            events += self.feed(line, comments)
         self._room = 0
         return events
 

@@ -176,12 +176,19 @@ def test_empty_id_clears(connector: ScriptedConnector) -> None:
     assert connector.last_event_ids == ["", ""]
 
 
-def test_unfinished_block(connector: ScriptedConnector) -> None:
-    """A block that the end of a connection cuts off counts for nothing."""
-    connector.stream(event("a", id="1"), raw(b"id: 2\nevent: x\ndata: b\n"), drop())
+@pytest.mark.parametrize("end", [[drop()], []], ids=["cut", "clean"])
+@pytest.mark.parametrize(
+    "line", [b"data: b\n", b"data: b", b"retry: 99"], ids=["a line", "half a line", "half a retry"]
+)
+def test_unfinished_block(connector: ScriptedConnector, end: list[Any], line: bytes) -> None:
+    """A block that the end of a connection leaves unfinished counts for nothing: no event, no ID, no retry."""
+    connector.stream(event("a", id="1"), raw(b"id: 2\nevent: x\n" + line), *end)
     connector.stream(event("c"))
     connector.end()
-    events = list(source_for(connector))
+    source = source_for(connector)
+    events = list(source)
+    assert connector.last_event_ids == ["", "1", "1"]
+    assert connector.delays == [3.0, 3.0]
     assert [(it.type, it.data, it.last_event_id) for it in events] == [("message", "a", "1"), ("message", "c", "1")]
 
 
