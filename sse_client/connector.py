@@ -28,8 +28,8 @@ class ResponseHead:
     """What is known of a response before its body is read.
 
     Attributes:
-        url: Where the response came from, after redirects; without user name, password,
-            query and fragment.
+        url: Where the response came from, after redirects, as it may be shown: without user
+            name, password and fragment, and with ``?...`` for a query.
         origin: Scheme, host and port of that address, as the standard writes an origin.
         status: 200 (101 from a WebSocket), or 204 for "stop, and do not come back".
             Anything else has been raised as a `ResponseRejected`.
@@ -90,8 +90,8 @@ class Connector(ABC):
     Attributes:
         is_repeatable: Whether what it asks for may be asked again without harm. If not, an
             `EventSource` does not reconnect unless it is told to.
-        url: Where the stream comes from, as it may be shown: without user name, password,
-            query and fragment. ``""`` where that is not known before an attempt.
+        url: Where the stream comes from, as it may be shown: without user name, password and
+            fragment, and with ``?...`` for a query. ``""`` if that is not known before an attempt.
     """
 
     is_repeatable: bool = True

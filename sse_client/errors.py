@@ -56,7 +56,8 @@ class EventSourceError(Exception):
     """Anything that kept an event stream from going on.
 
     Attributes:
-        url: The address concerned, without user name, password, query and fragment.
+        url: The address concerned, as it may be shown: without user name, password and
+            fragment, and with ``?...`` for a query.
         reason: What happened, as a phrase without the address.
         parameter: The name of the setting whose limit was reached, such as
             ``"idle_timeout"`` or ``"max_event_size"``; None if it was something else.

@@ -97,8 +97,8 @@ class ConnectingEvent:
     """An attempt to connect begins.
 
     Attributes:
-        url: The address as the source was given it, without user name, password, query and
-            fragment, so that it can be shown. ``""`` where a function gives it for each
+        url: The address as the source was given it, as it may be shown: without user name,
+            password and fragment, and with ``?...`` for a query. ``""`` where a function gives it for each
             attempt, and where a `Connector` does not say.
         attempt: The number of the attempt: 1, and one more for each that has failed since
             a connection worked.
@@ -113,8 +113,8 @@ class OpenEvent:
     """A connection is open and is an event stream; events may follow.
 
     Attributes:
-        url: The address that the stream comes from, after redirects; without user name,
-            password, query and fragment, so that it can be shown.
+        url: The address that the stream comes from, after redirects, as it may be shown:
+            without user name, password and fragment, and with ``?...`` for a query.
         headers: The response's headers, names in lower case; fields sent more than once
             are joined with ``", "``. Left out of ``repr()``, since they may hold cookies.
     """
