@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import ast
 import importlib
+import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -184,3 +187,36 @@ def test_what_an_import_leaves_out() -> None:
     code = f"import sys; own = set(sys.modules); import sse_client; print({set(late)} & (set(sys.modules) - own))"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert result.stdout == "set()\n"
+
+
+def uses_of_patterns(name: str) -> Iterator[tuple[re.Pattern[Any], str]]:
+    """Yield each regular expression of a module with the method that it is used by."""
+    module = importlib.import_module(f"sse_client.{name}".replace(".__init__", ""))
+    for node in ast.walk(TREES[name]):
+        if isinstance(node, ast.Call) and ast.unparse(node.func).startswith("re.") and node.args:
+            given = node.args[0]
+            pattern = given.value if isinstance(given, ast.Constant) else getattr(module, ast.unparse(given), None)
+            if isinstance(pattern, (str, bytes)) and ast.unparse(node.func) != "re.compile":
+                yield re.compile(pattern), ast.unparse(node.func)[3:]
+        elif isinstance(node, ast.Attribute) and isinstance(getattr(module, ast.unparse(node.value), None), re.Pattern):
+            yield getattr(module, ast.unparse(node.value)), node.attr
+
+
+RUNS = " \t\n\r,;=\"\\'/:@?#%a0x.-[](){}*"
+RUNS_OF_TWO = ("; ", " ;", "\r\n ", "a ", "; charset", ";charset = ", "://", "0:", '\\"', "a/")
+
+
+@pytest.mark.parametrize("name", [name for name in sorted(MODULES) if ("re", 0) in imports(TREES[name])])
+def test_no_pattern_backtracks(name: str) -> None:
+    """A regular expression holds the interpreter while it runs, so each takes time in proportion to the text."""
+    for pattern, method in set(uses_of_patterns(name)):
+        for run in (*RUNS, *RUNS_OF_TWO):
+            text: Any = run * (30_000 // len(run)) + "\x00"
+            if isinstance(pattern.pattern, bytes):
+                text = text.encode()
+            began = time.process_time()
+            if method == "sub":
+                pattern.sub(text[:0], text)
+            elif method in ("search", "match", "fullmatch", "split", "findall", "finditer"):
+                getattr(pattern, method)(text)
+            assert time.process_time() - began < 1.0, f"{method} of {pattern.pattern!r} in a run of {run!r}"
