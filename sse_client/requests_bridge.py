@@ -8,6 +8,24 @@ Example::
         for event in source:
             print(event.data)
 
+When you need it
+    A session holds what you do not want to write again: a login, adapters, cookies, headers, a
+    proxy, certificates. The session carries the stream, and all of these apply. A program
+    without a session has no use for this module: `EventSource` takes headers, proxies and
+    certificates itself, with one package less.
+
+What stays the same
+    Everything that an `EventSource` does: it reconnects, resumes, times out, and `close` ends
+    every wait. The arguments about the stream (``reconnect``, ``last_event_id``, ``position``,
+    ``max_event_size``) go to the `EventSource`, those about the request and its time-outs to
+    the `RequestsConnector`. What the session does and what it does not do is listed there.
+
+What differs
+    Requests 2.32.2 or newer is needed. The time-outs are those of the connector. An adapter's
+    ``max_retries`` apply within each attempt, and `ReconnectPolicy` between attempts.
+    An adapter that is neither requests' own nor a subclass shows its socket to nobody, so an
+    attempt over it ends when its time-outs are up and no sooner.
+
 Rules of this file: the connector and its contract. What an answer means is decided in
 `_http.attempt`, as over urllib3; how a session sends a request, in `_http.session`.
 """

@@ -1,6 +1,6 @@
 """`iter_events` over bodies that somebody else opened: which calls hold events back, on which framing. Measured.
 
-The table in the README is `table()`.
+The table in tests/examples/README.md is `table()`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import pytest
 from sse_client import iter_events
 from sse_client.testing import EventStreamServer, Exchange, encode_event
 
-from .support import TIMEOUT
+from .support import ROOT, TIMEOUT
 
 requests = pytest.importorskip("requests")
 httpx = pytest.importorskip("httpx")
@@ -150,7 +150,7 @@ def outcome(server: EventStreamServer, call: str, framing: Framing) -> str:
 
 
 def table() -> str:
-    """The table of the README."""
+    """Return the table as tests/examples/README.md has it."""
     rows = [["", *FRAMINGS], ["---"] * (len(FRAMINGS) + 1)]
     rows += [[call, *expected] for call, (_, _, expected) in CALLS.items()]
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
@@ -170,3 +170,4 @@ def test_the_table() -> None:
     assert {line.count("|") for line in lines} == {len(FRAMINGS) + 2}
     for library in ("requests", "httpx", "urllib3"):
         assert any(line.startswith(f"| {library}") and "**" not in line for line in lines)
+    assert table() in (ROOT / "tests" / "examples" / "README.md").read_text(encoding="utf-8")
