@@ -350,7 +350,9 @@ class Loop:
         elif self.policy is not None:
             seconds_open = None if attempt.opened is None else now - attempt.opened
             ending = Ending(error, attempt.has_progressed, attempt.received > 0, seconds_open)
-            self._failures = self._failures.after(ending, steady_after=self.policy.steady_after)
+            self._failures = self._failures.after(
+                ending, steady_after=self.policy.steady_after, until_open=self.policy.until_open
+            )
             sample = random.random()  # noqa: S311 - spreads clients in time, hides nothing
             delay = self.policy.delay(
                 error, self._failures.attempt, reconnection_time=self.reconnection_time, sample=sample

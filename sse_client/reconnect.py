@@ -205,7 +205,7 @@ class Failures:
     count: int = 0
     attempt: int = 0
 
-    def after(self, ending: Ending, *, steady_after: float) -> Failures:
+    def after(self, ending: Ending, *, steady_after: float, until_open: bool = False) -> Failures:
         """Return the failures in a row after an attempt has ended.
 
         - A connection that delivered an event or moved the last event ID, or that was open
@@ -214,13 +214,17 @@ class Failures:
           one that the server ended cleanly after anything at all (a heartbeat, a ``retry``),
           did not fail. But it shows too little to forget the failures before it: the count
           stays, and the next attempt is not delayed by it.
+        - With ``until_open``, silence before the head is a failure all the same: the request
+          may have cost something, so ``max_attempts`` bounds how often it is made.
         - Every other end is a failure. So is a clean end without a single byte: a server
           that accepts and drops keeps a client backing off.
         """
         was_steady = ending.seconds_open is not None and ending.seconds_open >= steady_after
         if ending.has_progressed or was_steady:
             return Failures()
-        if is_quiet(ending.error) or (isinstance(ending.error, StreamEnded) and ending.has_received):
+        is_fruitless = until_open and ending.seconds_open is None
+        ended_normally = isinstance(ending.error, StreamEnded) and ending.has_received
+        if ended_normally or (is_quiet(ending.error) and not is_fruitless):
             return Failures(self.count, 0)
         return Failures(self.count + 1, self.count + 1)
 

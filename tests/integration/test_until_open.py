@@ -129,3 +129,14 @@ def test_reconnect_asks_again(server: EventStreamServer, post: Callable[..., Eve
     assert_nothing_raised(follower)
     assert follower.data == ["a", "b"]
     assert len(server.requests) == 3
+
+
+def test_a_post_that_nobody_answers_is_not_made_for_ever(server: EventStreamServer) -> None:
+    """A server that takes the request and says nothing is asked as often as max_attempts says."""
+    for _ in range(9):
+        server.silence()
+    policy = ReconnectPolicy(reconnection_time=0.001, jitter=0.0, until_open=True, max_attempts=3)
+    source = EventSource(server.url, method="POST", json=PROMPT, reconnect=policy, idle_timeout=0.05)
+    with source, pytest.raises(ConnectionFailed, match="no response within idle_timeout"):
+        list(source)
+    assert len(server.requests) == 3

@@ -260,3 +260,10 @@ def test_an_attempt_that_never_opened_was_not_steady() -> None:
     """Even with steady_after=0, an attempt whose stream never opened failed."""
     assert Failures().after(Ending(rejected(503)), steady_after=0.0) == Failures(1, 1)
     assert Failures(1, 1).after(Ending(LOST, seconds_open=0.0), steady_after=0.0) == Failures()
+
+
+def test_silence_before_the_head_counts_for_a_request_that_costs_something() -> None:
+    """With until_open, a request that nobody answers is not made for ever; else silence is no failure."""
+    silent = ConnectionFailed("no response within idle_timeout=300 s", url="", parameter="idle_timeout")
+    assert Failures().after(Ending(silent), steady_after=10.0, until_open=True) == Failures(1, 1)
+    assert Failures().after(Ending(silent), steady_after=10.0) == Failures(0, 0)
