@@ -25,7 +25,14 @@ from sse_client.testing import ScriptedConnector, comment, event, hold
 from .interruption import interrupted_at
 from .listeners import LIMIT, run, scripted
 
-CLOSING = ("listener.py", "_handlers.py", "dispatch_queue.py", "source.py")  # what close() runs through
+CLOSING = (
+    "listener.py",
+    "_handlers.py",
+    "dispatch_queue.py",
+    "source.py",
+    "_loop.py",
+    "_control.py",
+)  # what close() runs through
 
 
 class ManualDispatch:

@@ -33,6 +33,8 @@ from sse_client import (
 )
 from sse_client.testing import ScriptedConnector, comment, drop, event, hold, raw, signal
 
+from .interruption import interrupted_at
+
 URL = "http://scripted.test/"
 EXACT = ReconnectPolicy(jitter=0)
 UNTIL_OPEN = ReconnectPolicy(jitter=0, until_open=True)
@@ -231,7 +233,7 @@ def test_the_count_goes_back_at_the_first_event(connector: ScriptedConnector) ->
 
 
 def test_the_count_goes_back_after_a_connection_that_lasted(connector: ScriptedConnector) -> None:
-    """A connection that was open for `steady_after` was not in vain, though it brought no event; one that failed is."""
+    """A connection that was open for `steady_after` worked, though without an event; one that never opened failed."""
     connector.fail()
     for _ in range(3):
         connector.stream(comment("hello"), drop())
@@ -762,6 +764,26 @@ def test_reconnect_cuts_a_wait_short() -> None:
     assert connector.delays[0] >= 1000
 
 
+@pytest.mark.parametrize("asked", [b"9" * 30, b"9" * 400], ids=["a long time", "beyond any number"])
+def test_a_wait_that_no_system_can_hold(asked: bytes) -> None:
+    """A server that asks for longer than a system call can wait is obeyed where the policy lets it."""
+    callers: list[threading.Timer] = []
+
+    def call_soon() -> None:
+        callers.append(threading.Timer(0.01, source.reconnect))
+        callers[-1].start()
+
+    connector = RealTime(waiting=call_soon)
+    connector.stream(raw(b"retry: " + asked + b"\n\n"), event("a"))
+    connector.stream(event("b"), hold())
+    source = source_for(connector, reconnect=ReconnectPolicy(jitter=0, max_server_delay=1e300))
+    iterator = iter(source)
+    assert [next(iterator).data for _ in range(2)] == ["a", "b"]
+    for caller in callers:
+        caller.join(CAUGHT_UP)
+    assert connector.delays[0] >= 1e26
+
+
 def test_reconnect_sets_the_count_back(connector: ScriptedConnector) -> None:
     """After reconnect() the delays begin anew, whether it dropped a connection or cut a wait short."""
     connector.fail()
@@ -933,6 +955,91 @@ def test_reconnect_without_a_loop(connector: ScriptedConnector) -> None:
     source.close()
     source.reconnect()
     assert list(source) == []
+
+
+# Signal handlers
+
+
+class Log(Connector):
+    """Events numbered up to 4, from the last event ID on, one a read, over connections that end after two; then 204."""
+
+    def __init__(self) -> None:
+        self.open_connections = 0
+        self.requests = 0
+
+    def connection(self) -> Connection:
+        return LogConnection(self)
+
+    def real_delay(self, delay: float) -> float:
+        return 0.0
+
+
+class LogConnection(Connection):
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self._last = 0
+        self._end = 0
+        self._interrupted = False
+
+    def open(self, last_event_id: str) -> ResponseHead:
+        self._log.open_connections += 1
+        if self._interrupted:
+            raise ConnectionFailed("interrupted", url=URL)
+        self._log.requests += 1
+        self._last = int(last_event_id or 0)
+        self._end = min(self._last + 2, 4)
+        return ResponseHead(URL, "http://scripted.test", 204 if self._last == 4 else 200, {})
+
+    def read(self) -> bytes:
+        if self._interrupted:
+            raise ConnectionLost("interrupted", url=URL)
+        if self._last == self._end:
+            return b""
+        self._last += 1
+        return b"id: %d\ndata: %d\n\n" % (self._last, self._last)
+
+    def interrupt(self) -> None:
+        self._interrupted = True
+
+    def release(self) -> None:
+        self._log.open_connections -= 1
+
+
+@pytest.mark.parametrize("ask", ["close", "reconnect", "pause and resume"])
+def test_signal_handlers_at_any_moment(ask: str) -> None:
+    """A signal handler may use the source between any two lines of its loop: nothing locks, is lost or comes twice."""
+
+    def interrupt_at(moment: int) -> str:
+        log = Log()
+        source = EventSource(log, reconnect=EXACT)
+        received: list[str] = []
+        requests = 0
+
+        def handle() -> None:
+            nonlocal requests
+            requests = log.requests
+            if ask == "close":
+                source.close()
+            elif ask == "reconnect":
+                source.reconnect()
+            else:
+                source.pause()
+                source.resume()
+
+        files = ("source.py", "_loop.py", "_control.py")
+        where = interrupted_at(moment, lambda: received.extend(data(source)), handle, *files)
+        if ask == "close" and where:
+            assert source.ready_state is ReadyState.CLOSED, where
+            assert log.requests == requests, where
+        else:
+            assert received == ["1", "2", "3", "4"], where
+        assert not log.open_connections, where
+        return where
+
+    moment = 1
+    while interrupt_at(moment):
+        moment += 1
+    assert moment > 100
 
 
 # How it stands
