@@ -135,25 +135,34 @@ def _laid_out(value: Any, width: int, paint: Callable[..., str], indent: str, co
 
 
 def _pieces(value: Any) -> Iterator[Piece]:
-    if isinstance(value, Object):
-        yield "{", _MARK
-        for number, (name, member) in enumerate(value):
-            if number:
-                yield ", ", _MARK
+    # Without recursion: how deep JSON is nested is for the server to choose.
+    open_ones: list[tuple[Iterator[Any], str]] = []  # the members that are left, and what closes them
+    while True:
+        if isinstance(value, list):
+            opening, closing = "{}" if isinstance(value, Object) else "[]"
+            yield opening, _MARK
+            open_ones.append((iter(value), closing))
+            separator = ""
+        else:
+            yield _scalar(value)
+            separator = ", "
+        while open_ones and (member := next(open_ones[-1][0], MISSING)) is MISSING:
+            yield open_ones.pop()[1], _MARK
+            separator = ", "
+        if not open_ones:
+            return
+        if separator:
+            yield separator, _MARK
+        value = member
+        if open_ones[-1][1] == "}":
+            name, value = member
             yield _quoted(name), _KEY
             yield ": ", _MARK
-            yield from _pieces(member)
-        yield "}", _MARK
-    elif isinstance(value, list):
-        yield "[", _MARK
-        for number, member in enumerate(value):
-            if number:
-                yield ", ", _MARK
-            yield from _pieces(member)
-        yield "]", _MARK
-    elif isinstance(value, Number):
-        yield str(value), _OTHER
-    elif isinstance(value, str):
-        yield _quoted(value), _STRING
-    else:
-        yield {None: "null", True: "true", False: "false"}[value], _OTHER
+
+
+def _scalar(value: Any) -> Piece:
+    if isinstance(value, Number):
+        return str(value), _OTHER
+    if isinstance(value, str):
+        return _quoted(value), _STRING
+    return {None: "null", True: "true", False: "false"}[value], _OTHER

@@ -196,6 +196,20 @@ def test_colours_and_safety() -> None:
     assert visible(plain.rstrip("\n")) == plain.rstrip("\n")
 
 
+@pytest.mark.parametrize("depth", [100, 900, 2000, 100_000])
+@pytest.mark.parametrize(("opening", "closing", "field"), [("[", "]", "0"), ('{"a": ', "}", "a")])
+def test_a_hostile_depth_ends_nothing(depth: int, opening: str, closing: str, field: str) -> None:
+    """However deep the JSON of a server is nested, each view shows it, or has nothing to show."""
+    data = opening * depth + "1" + closing * depth
+    assert shown(data) == data + "\n"
+    for name in ("data", "json", "pretty"):
+        for path in (None, field, "no"):
+            line = shown(data, name, field=path)
+            assert line is None or "1" in line
+    if depth <= 900:
+        assert shown(data, field=field) == opening * (depth - 1) + "1" + closing * (depth - 1) + "\n"
+
+
 # Characters
 
 

@@ -144,7 +144,7 @@ class _Lines:
             content.blank_lines += 1
             self._block = 0
             return
-        if b"\xff" in line or not _is_utf8(line):
+        if not _is_utf8(line):
             content.invalid_utf8 += 1
         if line.startswith(b":"):
             return
