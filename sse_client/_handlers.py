@@ -32,6 +32,7 @@ from dataclasses import dataclass
 from typing import Any, Callable, Optional, TypeVar, Union, overload
 
 from ._logging import log as _log
+from .errors import EventSourceError
 from .events import CommentEvent, ConnectingEvent, ErrorEvent, LifecycleEvent, MessageEvent, OpenEvent
 
 __all__ = ["CloseEvent", "HandlerErrorEvent"]
@@ -62,6 +63,15 @@ class CloseEvent:
     """
 
     error: Optional[BaseException]
+
+    @property
+    def summary(self) -> str:
+        """What ended the stream, in a few words, for a status bar."""
+        if self.error is None:
+            return "the stream is over"
+        if isinstance(self.error, EventSourceError):
+            return self.error.summary
+        return type(self.error).__name__  # of the program's own: its text may be long, and may hold secrets
 
 
 @dataclass(frozen=True)

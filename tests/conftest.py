@@ -99,9 +99,10 @@ def display() -> Iterator[str]:
     """The number of an X server without a screen, made for the test; skip it without one."""
     if shutil.which("Xvfb") is None:
         pytest.skip("needs the package xvfb")
+    # -noreset: wx connects and disconnects before its real connection, which a server that starts anew would refuse.
     reading, writing = os.pipe()
     x_server = subprocess.Popen(
-        ["Xvfb", "-displayfd", str(writing), "-screen", "0", "640x480x24", "-nolisten", "tcp"],
+        ["Xvfb", "-displayfd", str(writing), "-noreset", "-screen", "0", "640x480x24", "-nolisten", "tcp"],
         pass_fds=[writing],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

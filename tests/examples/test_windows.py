@@ -65,9 +65,10 @@ print("left", app.listener.join(5), flush=True)
 def test_a_tkinter_window_shows_prices_and_closes_under_a_flood(server: EventStreamServer, display: str) -> None:
     """Rows follow the stream, the status bar shows each state and counts down, and closing under a flood is clean."""
     pytest.importorskip("tkinter", reason="needs the package python3-tk")
-    lose = threading.Event()
+    answer, lose = threading.Event(), threading.Event()
 
     def first(exchange: Exchange) -> None:
+        exchange.wait_for(answer)
         exchange.send_head()
         exchange.send(price("ACME", 10) + price("INIT", 20))
         exchange.wait_for(lose)
@@ -76,6 +77,7 @@ def test_a_tkinter_window_shows_prices_and_closes_under_a_flood(server: EventStr
     server.reply(flood)
     with program("-c", TKINTER, server.url, DISPLAY=display) as running:
         running.wait_for("connecting | {}")
+        answer.set()
         running.wait_for("live | {'ACME': '10.00', 'INIT': '20.00'}")
         lose.set()
         running.wait_for("the server ended the stream; next attempt in 3 s | {'ACME': '10.00', 'INIT': '20.00'}")
@@ -155,7 +157,7 @@ def test_a_qt_window_shows_each_state(server: EventStreamServer, display: str) -
         tell(running, "pause")
         running.wait_for("live | {'ACME': '178.25', 'INIT': '9.5'}", 2)
         tell(running, "now")
-        running.wait_for("over: no more prices")
+        running.wait_for("over: the stream is over")
         tell(running, "close")
         running.wait_for("left True")
         assert ended(running) == 0
@@ -258,7 +260,7 @@ def test_the_smallest_window_of_a_toolkit(
     server.respond(204)
     environment = {"DISPLAY": display, "GDK_BACKEND": "x11", "PYTHONPATH": path_with_urllib3(tmp_path)}
     with program(name, server.url, python=python, **environment) as running:
-        assert ended(running) == 0
+        assert ended(running) == 0, "\n".join(running.lines)
     shown = [line for line in running.lines if line and "Gtk" not in line]
     assert shown == ["12.50", "12.75", "the server ended the stream", "(end of output)"]
 
@@ -280,7 +282,7 @@ def test_the_picture_of_the_readme_can_be_drawn(tmp_path: Path) -> None:
         "live",
         "connection lost; next attempt in 7 s",
         "paused",
-        "over: no more prices",
+        "over: the stream is over",
         "over: 404 Not Found",
     ]
     drawn = (tmp_path / "window.png").read_bytes()

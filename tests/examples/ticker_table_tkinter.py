@@ -34,7 +34,7 @@ class TickerTable:
         self.listener = Listener(EventSource(url), dispatch=self.queue)
         self.listener.on_event(self.show)
         self.listener.on_error(lambda event: setattr(self, "trouble", event.error.summary))
-        self.listener.on_close(lambda event: setattr(self, "over", f"over: {event.error or 'no more prices'}"))
+        self.listener.on_close(lambda event: setattr(self, "over", "over: " + event.summary))
         self.root.protocol("WM_DELETE_WINDOW", self.close)
 
     def asked(self, *_):

@@ -46,7 +46,7 @@ class Window(Qt.QWidget):
         self.table.setItem(self.rows[event.type], 1, Qt.QTableWidgetItem(event.data))
 
     def end(self, event):
-        self.over = "over: " + (event.error.summary if event.error else "no more prices")
+        self.over = "over: " + event.summary
         self.pause.setEnabled(False)
         self.now.setEnabled(False)
 

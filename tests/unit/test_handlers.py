@@ -370,3 +370,11 @@ def test_events_of_the_listener_are_plain_values() -> None:
     failure: Optional[HandlerErrorEvent] = HandlerErrorEvent(LookupError(), MessageEvent(), print)
     assert failure is not None
     assert failure.handler is print
+
+
+def test_the_end_is_told_in_a_few_words() -> None:
+    """A status bar can show the end, whatever it was: quiet, an error of the stream, an error of the program."""
+    error = ConnectionFailed("the server at the other end of the line refused", url="http://x/")
+    assert CloseEvent(None).summary == "the stream is over"
+    assert CloseEvent(error).summary == error.summary
+    assert CloseEvent(KeyError("s3cret")).summary == "KeyError"
