@@ -112,13 +112,11 @@ class Loop:
             self.connector.close()
         elif self._thread == threading.get_ident():
             # This is the loop's own thread, so the loop stands at a yield and can be ended now,
-            # unless this is a signal handler that interrupts it: then it ends by itself.
-            generator = self._generator()
-            try:
-                if generator is not None:
-                    generator.close()
-            except ValueError:
-                pass
+            # unless this is a signal handler that interrupts it: then it ends by itself. (To
+            # call close() on a generator that is running can crash Python 3.11 and 3.12.)
+            generator: Any = self._generator()
+            if generator is not None and not generator.gi_running:
+                generator.close()
 
     def ask(self, what: Ask) -> None:
         """Ask for a new connection or for a pause, and drop the connection that there is.
