@@ -7,12 +7,10 @@ from typing import Any, Optional
 
 import urllib3
 from urllib3 import PoolManager as PoolManager  # noqa: PLC0414 - exported, for the annotations of others
-from urllib3.exceptions import LocationValueError
-from urllib3.util import parse_url
 
 from sse_client._arguments import AS_IDLE_TIMEOUT, check_timeout
 from sse_client.connector import Connection, Connector
-from sse_client.errors import ConnectionFailed, ConnectionLost, EventSourceError
+from sse_client.errors import ConnectionLost, EventSourceError
 
 from .attempt import HttpConnection, Response, Transport
 from .coding import CODINGS, Decoder
@@ -34,7 +32,6 @@ from .interrupt import Deadline, Interrupted, Interrupter, Limit
 from .message import Request, RequestOptions
 from .pools import Pools
 from .proxies import check_proxy
-from .url import Url
 from .watched import Watch, stream_of, view_of_manager
 
 READ_SIZE = 64 * 1024
@@ -165,8 +162,6 @@ class Urllib3Transport(Transport):
         - anything else: what `failures.request_failed` makes of it.
         """
         shown = str(request.url)
-        if not _is_usable(request.url):
-            raise ConnectionFailed("the URL's host is not valid", url=shown)
         proxy = self._pools.proxy_for(request.url)
         manager = self._pools.manager_for(proxy)
         self._watch.pool_settings = {} if request.is_trusted else self._pools.settings_without_certificate(manager)
@@ -279,12 +274,3 @@ def make_connector(
             raise TypeError("proxy and ssl_context cannot be given along with a pool, which has its own")
     pools = Pools(proxy=check_proxy(proxy), trust_env=trust_env, ssl_context=ssl_context, pool=pool)
     return Urllib3Connector(options, timeouts, pools)
-
-
-def _is_usable(url: Url) -> bool:
-    # Asked beforehand: what urllib3 would raise in the request quotes, before 2.7, all of the URL.
-    try:
-        parse_url(url.address)
-    except LocationValueError:
-        return False
-    return True

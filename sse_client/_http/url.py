@@ -27,6 +27,7 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 _MAX_HOST_NAME = 253
 _CONTROLS_AND_SPACE = frozenset(map(chr, [*range(0x21), 0x7F]))
 _CUTTING = frozenset("\\?#")
+_NOT_IN_USER = frozenset("@[]")
 _PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
 # None of these can backtrack: each character fits one place only.
 _LABEL = re.compile("[a-z0-9_-]{1,63}")
@@ -222,8 +223,8 @@ def parse_authority(text: str) -> Authority:
     if not _CUTTING.isdisjoint(text):
         raise ValueError("it contains \\, ? or # before its path: percent-encode them as %5C, %3F and %23")
     user_information, at, host_port = text.rpartition("@")
-    if "@" in user_information:
-        raise ValueError("its user or password contains @, which has to be percent-encoded as %40")
+    if not _NOT_IN_USER.isdisjoint(user_information):
+        raise ValueError("its user or password contains @, [ or ]: percent-encode them as %40, %5B and %5D")
     user, colon, password = user_information.partition(":")
     if host_port.startswith("["):
         literal, bracket, after = host_port[1:].partition("]")

@@ -3,14 +3,18 @@ from __future__ import annotations
 import base64
 import copy
 import dataclasses
+import ipaddress
 import json
 import logging
 import pickle
+import random
 import traceback
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+from urllib3.util import parse_url
 
 from sse_client._http.headers import Headers
 from sse_client._http.message import Request
@@ -217,6 +221,9 @@ def test_hosts_that_parsers_read_differently(host: str, where: str) -> None:
         "http:////example.com/",
         "http://a@b@example.com/",
         "http://a:b@c@example.com/",
+        "http://[a@example.com/",
+        "http://a:b]@example.com/",
+        "http://[::1]@example.com/",
         "http://exam\tple.com/",
         "http://example.com/\u0000",
         "http://example.com/\ud800",
@@ -233,6 +240,28 @@ def test_urls_that_parsers_read_differently(url: str) -> None:
         Url.parse(url)
     with pytest.raises(ValueError, match="url "):
         Url.parse("http://example.com/x").join(url)
+
+
+PIECES = "a b.c 127.0.0.1 [::1] 1 0x7f . .. - _ : 80 @ %41 % / // ? # \\ ü xn--a u:p & é.example [ ] ~ * \u3000 \uff0e"
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_other_parsers_find_the_same_host(seed: int) -> None:
+    """Whatever is accepted, urllib3 and the standard library find the same host and port in it and in its address."""
+    choice = random.Random(seed)
+    accepted = 0
+    for _ in range(3000):
+        text = "http://" + "".join(choice.choice(PIECES.split(" ")) for _ in range(choice.randrange(6)))
+        try:
+            url = Url.parse(text)
+        except ValueError:
+            continue
+        accepted += 1
+        for other in (parse_url(url.address), urlsplit(url.address), *([urlsplit(text)] if text.isascii() else [])):
+            host = (other.hostname or "").strip("[]")
+            assert ipaddress.ip_address(host).compressed == url.host if ":" in host else host == url.host, text
+            assert (other.port or 80) == url.port, text
+    assert accepted > 100
 
 
 @pytest.mark.parametrize(
