@@ -74,6 +74,8 @@ def open_socket(
         in_proxy = connection is not None and connection.proxy and not connection.has_connected_to_proxy
         if connection is not None:
             connection.close()
+        if interrupter.interrupted:
+            raise interrupted(shown) from None
         if in_proxy:
             error = urllib3_errors.ProxyError("unable to connect to the proxy", error)
         raise request_failed(error, when) from sanitized_cause(error)

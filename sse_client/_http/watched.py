@@ -168,7 +168,8 @@ class _PoolView(_View):
         if self.watch.interrupter.interrupted:
             # It goes back as it is: closing it would close a response that is still being read from it.
             super()._put_conn(connection)  # type: ignore[misc]
-            self.watch.interrupter.check()
+            # After any other error urllib3 puts back another one, which a pool that blocks has no place for.
+            raise EmptyPoolError(self, "interrupted")  # type: ignore[arg-type]
         self.watch.is_new = False
         if not isinstance(connection, http.client.HTTPConnection) or not hasattr(connection, "_new_conn"):
             return connection
@@ -184,7 +185,6 @@ class _PoolView(_View):
             try:
                 return super()._get_conn(timeout=min(left, _SLICE))  # type: ignore[misc]
             except EmptyPoolError:
-                # The one error after which urllib3 puts nothing back: it fits after an interrupt, too.
                 if left <= _SLICE or self.watch.interrupter.interrupted:
                     raise
 
