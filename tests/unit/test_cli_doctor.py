@@ -15,6 +15,7 @@ from sse_client.cli.doctor.delivery import evidence_of_holding_back, time_of
 from sse_client.cli.doctor.judge_answer import judge_answer, judge_head, judge_way_back
 from sse_client.cli.doctor.judge_network import judge_name, judge_tls, judge_tunnel
 from sse_client.cli.doctor.judge_stream import (
+    judge_bytes,
     judge_compressed,
     judge_delivery,
     judge_end,
@@ -171,6 +172,16 @@ def test_lines_are_counted_however_they_are_cut(size: int) -> None:
     assert [event.data for event in content.events] == ["a", "b", "\ufffd"]
     assert (content.comments, content.blank_lines, content.unfinished, content.size) == (1, 3, 4, len(stream))
     assert content.arrivals[-1].ends_inside
+
+
+def test_a_line_that_never_ends() -> None:
+    """An object without any line end is told as what it is; a field that is under way is not."""
+    (verdict,) = judge_bytes(seen([(0.1, b'{"error": '), (0.2, b'"no"}')], ended_at=5.0))
+    assert said(verdict) == (
+        """problem: 15 bytes and no end of a line, such as '{"error": "no"}': lines of JSON are no event stream"""
+    )
+    for stream in (b"data: x\nda", b"da", b"data: x", b"\xef\xbb\xbfid: 1", b": comment", b""):
+        assert list(judge_bytes(seen([(0.1, stream)], ended_at=5.0))) == []
 
 
 def test_a_comment_is_no_unfinished_event() -> None:

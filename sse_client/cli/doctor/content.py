@@ -53,6 +53,7 @@ class Content:
         bad_retries: How many ``retry`` lines were no number.
         blank_lines: How many blank lines there were.
         unfinished: How many bytes the last, unfinished event has.
+        only_line: How the one line begins that has not ended, if no line has and it is no field.
         reconnection_time: What the last ``retry`` asked for, in seconds.
     """
 
@@ -65,6 +66,7 @@ class Content:
     bad_retries: int = 0
     blank_lines: int = 0
     unfinished: int = 0
+    only_line: str = ""
     reconnection_time: Optional[float] = None
 
     @property
@@ -97,6 +99,7 @@ def read_content(chunks: Sequence[tuple[float, bytes]]) -> Content:
         comments = sum(isinstance(item, CommentEvent) for item in items)
         content.arrivals.append(Arrival(at, len(chunk), events, comments, lines.is_inside))
     content.unfinished = lines.unfinished
+    content.only_line = lines.only_line
     content.reconnection_time = parser.reconnection_time
     return content
 
@@ -107,6 +110,7 @@ class _Lines:
     def __init__(self, content: Content) -> None:
         self._content = content
         self._pieces: list[bytes] = []  # of the line that has not ended
+        self._pending = 0  # bytes in them
         self._block = 0  # bytes of the event that has begun
         self._after_cr = False
         self._is_first = True
@@ -119,7 +123,16 @@ class _Lines:
     @property
     def unfinished(self) -> int:
         """How many bytes have come of it."""
-        return self._block + sum(map(len, self._pieces))
+        return self._block + self._pending
+
+    @property
+    def only_line(self) -> str:
+        """The beginning of the line that has not ended, if none has and this one cannot become a field."""
+        line = b"".join(self._pieces[:_MAX_SAMPLE]).removeprefix(_BYTE_ORDER_MARK)
+        name = line.partition(b":")[0]
+        if not self._is_first or any(known.startswith(name) for known in _FIELDS):
+            return ""
+        return line[:_MAX_SAMPLE].decode("utf-8", "replace")
 
     def feed(self, chunk: bytes) -> None:
         """Take the next bytes."""
@@ -131,8 +144,10 @@ class _Lines:
         for line in whole:
             self._take(b"".join([*self._pieces, line]))
             self._pieces.clear()
+            self._pending = 0
         if rest:
             self._pieces.append(rest)
+            self._pending += len(rest)
 
     def _take(self, line: bytes) -> None:
         content = self._content

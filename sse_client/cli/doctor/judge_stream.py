@@ -110,7 +110,9 @@ def judge_bytes(observation: Observation) -> Iterator[Verdict]:
     """Say what in the bytes is no event stream."""
     content = observation.content
     if content.unknown_count:
-        yield _judge_unknown(content)
+        yield _judge_unknown(f"{_count(content.unknown_count, 'line')} that are no field", content.unknown[0])
+    elif content.only_line:
+        yield _judge_unknown(f"{_count(content.size, 'byte')} and no end of a line", content.only_line)
     elif content.fields["data"] > 1 and not content.blank_lines:
         text = f"{content.fields['data']} lines of data, and no empty line after any: clients never see an event"
         yield problem("bytes", text, Advice(SERVER, "end each event with an empty line"))
@@ -127,9 +129,9 @@ def judge_bytes(observation: Observation) -> Iterator[Verdict]:
         yield warning("bytes", text, Advice(SERVER, "end each event with an empty line, the last one too"))
 
 
-def _judge_unknown(content: Content) -> Verdict:
-    first = content.unknown[0].strip()
-    text = f"{_count(content.unknown_count, 'line')} that are no field, such as {first!r}"
+def _judge_unknown(what: str, line: str) -> Verdict:
+    first = line.strip()
+    text = f"{what}, such as {first!r}"
     if first[:1] in ("{", "["):
         return problem(
             "bytes",

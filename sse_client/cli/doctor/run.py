@@ -14,9 +14,9 @@ from sse_client._http.authorities import system_context
 from sse_client._http.url import Url
 from sse_client.cli.request import stream_settings
 from sse_client.cli.terminal import Terminal
+from sse_client.parser import EventStreamParser
 from sse_client.source import EventSource
 
-from .content import read_content
 from .judge_answer import judge_answer, judge_head, judge_redirect, judge_way_back
 from .judge_network import judge_name, judge_tls, judge_tunnel, judge_way
 from .judge_stream import (
@@ -129,9 +129,10 @@ class Doctor:
         last_event_id = events[place_to_go_on(events)].last_event_id if events else ""
         # Of events the first that comes is enough. A stream that was cut may be cut again.
         is_cut = first.is_ended and first.error is not None
+        parser = EventStreamParser()
         return self._observe(
             _GOING_ON,
-            lambda chunks: bool(events and not is_cut and read_content(chunks).events),
+            lambda chunks: bool(events) and bool(parser.feed(chunks[-1][1])) and not is_cut,
             last_event_id=last_event_id,
             at_least=first.ended_at + _MORE if is_cut else 0.0,
         )

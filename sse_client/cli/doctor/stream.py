@@ -19,7 +19,7 @@ from sse_client.errors import EventSourceError
 
 from .content import Content, read_content
 
-_MAX_KEPT = 8 * 1024 * 1024  # bytes
+_MAX_KEPT = 512 * 1024  # bytes
 
 
 @dataclass(frozen=True)
