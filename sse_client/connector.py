@@ -1,9 +1,9 @@
-"""What an `EventSource` asks of whatever brings it bytes, or events.
+"""What an `EventSource` needs from whatever delivers bytes of a stream, or events.
 
 `EventSource` knows nothing of HTTP. It asks a `Connector` for one `Connection` after the
 other; each is one attempt, opened once, read to its end and released. What a connection
 reads is the bytes of an event stream, which the source parses, or events, where what
-arrives is made of messages and not of bytes. The package brings connectors over urllib3,
+arrives is made of messages and not of bytes. The package has connectors over urllib3,
 over a ``requests.Session``, over a WebSocket and over a script; yours can be the next.
 
 Rules of this file: two abstract classes and the value between them. Of a connection, the
@@ -63,7 +63,7 @@ class Connection(ABC):
 
         Never waits for more once there is something to return. Bytes may be cut anywhere.
         Events are handed over as they are: each has the last event ID of the stream at
-        this event (that of `open`, if it brings none), and the connection bounds their
+        this event (that of `open`, if it has none of its own), and the connection bounds their
         size, since ``max_event_size`` is the parser's. A `CommentEvent` stands for a sign
         of life without a message. One connection reads either bytes or events.
 
