@@ -77,8 +77,7 @@ class Headers(Mapping[str, str]):
         return {key: value for key, (_, value) in self._fields.items()}
 
 
-# The spelling of these names is that of the libraries below, which add theirs to what they are given, or
-# replace them, without regard to case.
+# Spelled as urllib3 spells them: it adds its own beside one in another spelling.
 DEFAULT_HEADERS = Headers(
     {
         "Accept": "text/event-stream",

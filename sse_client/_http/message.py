@@ -1,8 +1,8 @@
 """What is asked of a server, and what a redirect makes of it.
 
 The rules are those of the HTML Living Standard, section 9.2.2 and 9.2.4 (``Accept``,
-``Last-Event-ID``), RFC 9110, section 15.4 (redirects), and one of this package: nothing
-of the user's goes to another origin.
+``Last-Event-ID``), RFC 9110, section 15.4 (redirects), and one of this package: the user's
+headers, login and body go to no other origin, unless the user has named it as trusted.
 
 Rules of this file: values and functions of values; nothing is sent from here.
 """
@@ -29,8 +29,7 @@ NO_JSON: Any = NotGiven("<no JSON>")
 """Stands for "no JSON body": None is a body, ``null``."""
 
 _NORMALIZED_METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "POST", "PUT"})
-# How the libraries below spell the names of fields that they add by themselves. They add one although it is there
-# in another case, and it goes out twice.
+# urllib3 adds these fields by itself, unless they are there in this spelling. In another one they would go out twice.
 _SPELLINGS = {"host": "Host", "proxy-authorization": "Proxy-Authorization"}
 
 
