@@ -125,8 +125,11 @@ class Loop:
             RuntimeError: See `EventSource.reconnect`.
         """
         self._check_may_come_back()
-        self.control.ask(what)
-        self._interrupt()
+        # With the lock, which an attempt begins with too: the loop could begin the attempt that is
+        # asked for between these two lines, and it would be that attempt that is interrupted.
+        with self._lock:
+            self.control.ask(what)
+            self._interrupt()
 
     def resume(self) -> None:
         """Go on after a pause.

@@ -746,6 +746,56 @@ def test_reconnect_from_another_thread(connector: ScriptedConnector) -> None:
     caller.join(CAUGHT_UP)
 
 
+@pytest.mark.parametrize("ask", ["reconnect", "pause"])
+def test_the_attempt_that_was_asked_for_is_not_interrupted(ask: str) -> None:
+    """The loop may go on between any two lines of reconnect() and pause(): they never interrupt a later attempt."""
+
+    class Noting(RealTime):
+        """Notes how many of its connections are interrupted."""
+
+        interrupts = 0
+
+        def connection(self) -> Connection:
+            connection = super().connection()
+            interrupt = connection.interrupt
+
+            def note() -> None:
+                self.interrupts += 1
+                interrupt()
+
+            connection.interrupt = note  # type: ignore[method-assign]
+            return connection
+
+    def run_the_loop_at(moment: int) -> str:
+        waiting, opened = threading.Event(), threading.Event()
+        connector = Noting(waiting=waiting.set)
+        connector.fail()
+        connector.stream(event("a"), signal(opened), hold())
+        source = source_for(connector)
+        loop = threading.Thread(target=lambda: list(source))
+        loop.start()
+        assert waiting.wait(CAUGHT_UP)
+
+        def let_the_loop_run() -> None:
+            if ask == "pause":
+                source.resume()
+            opened.wait(0.1)
+
+        where = interrupted_at(moment, getattr(source, ask), let_the_loop_run, "_loop.py")
+        source.resume()
+        assert opened.wait(CAUGHT_UP), where
+        interrupts = connector.interrupts
+        source.close()
+        loop.join(CAUGHT_UP)
+        assert interrupts == 0, where
+        return where
+
+    moment = 1
+    while run_the_loop_at(moment):
+        moment += 1
+    assert moment > 5
+
+
 def test_reconnect_cuts_a_wait_short() -> None:
     """reconnect() while the loop waits for its next attempt ends the wait."""
     callers: list[threading.Timer] = []
