@@ -187,10 +187,11 @@ class Interrupter:
 
     def _listening_end(self) -> socket.socket:
         with self._lock:
-            self.check()
             if self._waker is None:
                 self._waker = socket.socketpair()
                 self._waker[1].setblocking(False)
+            # Only here: a signal handler that interrupts before there is a waker can wake nobody.
+            self.check()
             return self._waker[0]
 
     # For any thread ---------------------------------------------------------------------

@@ -7,13 +7,16 @@ import selectors
 import socket
 import threading
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Callable
 
 import pytest
 
 from sse_client._http.interrupt import MAX_WAIT, Deadline, Interrupted, Interrupter, Limit, TimedOut
+from tests.unit.interruption import interrupted_at
 
 LIMIT = 10.0
+SHORT = Limit(0.2, "idle_timeout")
+MOMENTS = 10  # the lines that run before a wait begins, at least
 FOREVER = Deadline(Limit(None, "idle_timeout"))
 
 
@@ -144,3 +147,39 @@ def test_the_child_of_a_fork(interrupter: Interrupter, pair: tuple[socket.socket
     assert not ready.wait(ready.limit(0))
     pair[1].sendall(b"x")
     assert pair[0].recv(1) == b"x"
+
+
+def wait_with_selector(interrupter: Interrupter, sock: socket.socket) -> None:
+    interrupter.wait(sock, selectors.EVENT_READ, Deadline(SHORT))
+
+
+def wait_with_readiness(interrupter: Interrupter, sock: socket.socket) -> None:
+    ready = interrupter.readiness(sock)
+    if not ready.wait(ready.limit(SHORT.seconds)):
+        raise SHORT.timed_out()
+    interrupter.check()
+
+
+@pytest.mark.parametrize("way", [wait_with_selector, wait_with_readiness])
+def test_signal_handlers_at_any_moment(
+    pair: tuple[socket.socket, socket.socket], way: Callable[[Interrupter, socket.socket], None]
+) -> None:
+    """A signal handler may interrupt between any two lines of what prepares a wait: the wait ends at once."""
+
+    def outcome(moment: int) -> tuple[str, str]:
+        """Return where the handler ran, and how the wait ended."""
+        interrupter = Interrupter()
+        outcomes: list[str] = []
+
+        def work() -> None:
+            try:
+                way(interrupter, pair[0])
+            except (Interrupted, TimedOut) as error:
+                outcomes.append(type(error).__name__)
+
+        where = interrupted_at(moment, work, interrupter.interrupt, "interrupt.py")
+        interrupter.release()
+        return where, outcomes[0]
+
+    outcomes = [outcome(moment) for moment in range(1, MOMENTS)]
+    assert [where for where, end in outcomes if end != "Interrupted"] == []
