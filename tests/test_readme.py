@@ -353,10 +353,17 @@ def test_files_that_are_named_exist(page: str) -> None:
         assert (ROOT / path).exists(), path
 
 
-def test_every_file_of_tests_is_in_its_page() -> None:
-    """The layout names every folder of tests, and every file of tests that is named anywhere is found by its path."""
+def test_every_folder_and_every_program_of_tests_is_on_its_page() -> None:
+    """The layout names every folder of tests, and the page shows how to start each long run."""
     folders = {path.name for path in (ROOT / "tests").iterdir() if (path / "__init__.py").exists()}
     assert set(re.findall(r"^\| `(\w+)` \|", TESTS, re.MULTILINE)) == folders
+    started = {
+        f"tests.soak.{path.stem}"
+        for path in (ROOT / "tests" / "soak").glob("*.py")
+        if '__name__ == "__main__"' in path.read_text(encoding="utf-8") and path.stem not in {"__main__", "server"}
+    }
+    shown = set(re.findall(rf"^{re.escape(PYTHON)}(\S+)", TESTS, re.MULTILINE))
+    assert started | {"tests.soak", "tests.benchmarks"} <= shown
 
 
 def test_every_picture_is_shown() -> None:
