@@ -66,6 +66,7 @@ from typing import Callable, Optional, Union
 
 from ._arguments import check_flag, check_number, check_size, check_timeout
 from ._http.message import HeadersOrFunction, UrlOrFunction
+from ._http.pools import check_urllib3
 from ._http.proxies import check_proxy
 from ._logging import log as _log
 from .connector import Connection, Connector, ResponseHead
@@ -120,7 +121,8 @@ class WebSocketConnector(Connector):
 
     Raises:
         TypeError, ValueError: An argument is wrong; the message names it.
-        ImportError: Out of the iteration: the proxy speaks SOCKS, and PySocks is missing.
+        ImportError: Another package has taken the place of urllib3: urllib3-future. Or, out of the
+            iteration: the proxy speaks SOCKS, and PySocks is missing.
     """
 
     def __init__(
@@ -137,6 +139,7 @@ class WebSocketConnector(Connector):
         trust_env: bool = True,
         ssl_context: Optional[ssl.SSLContext] = None,
     ) -> None:
+        check_urllib3()
         if to_event is not None and not callable(to_event):
             raise TypeError(f"to_event must be a function or None, not {type(to_event).__name__}")
         if ssl_context is not None and not isinstance(ssl_context, ssl.SSLContext):

@@ -38,6 +38,7 @@ from typing import Any, Optional, Union
 from ._arguments import AS_IDLE_TIMEOUT, refuse_arguments
 from ._http.attempt import HttpConnection
 from ._http.message import NO_JSON, HeadersOrFunction, RequestOptions, UrlOrFunction
+from ._http.pools import check_urllib3
 from ._http.transport import make_timeouts
 from ._http.verdict import EVENT_STREAM
 from .connector import Connection, Connector
@@ -126,6 +127,7 @@ class RequestsConnector(Connector):
             method is GET or HEAD.
 
     Raises:
+        ImportError: Another package has taken the place of urllib3: urllib3-future.
         TypeError, ValueError: An argument is wrong; the message names it. Or, out of the
             iteration, the session is set up wrongly, and there is no other attempt: requests'
             ``InvalidHeader``, ``InvalidSchema`` (a SOCKS proxy without PySocks), ``InvalidURL``
@@ -156,6 +158,7 @@ class RequestsConnector(Connector):
         response_timeout: Optional[float] = AS_IDLE_TIMEOUT,
         idle_timeout: Optional[float] = 300.0,
     ) -> None:
+        check_urllib3()
         if not isinstance(session, requests.Session):
             raise TypeError(f"session must be a requests.Session, not {type(session).__name__}")
         self._session = session

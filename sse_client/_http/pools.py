@@ -5,6 +5,7 @@ Rules of this file: pools are made, chosen and closed here; requests are sent el
 
 from __future__ import annotations
 
+import http.client
 import socket
 import ssl
 import sys
@@ -21,7 +22,23 @@ from .cookies import Cookies
 from .proxies import Proxy, environment_proxy
 from .url import Url
 
+_ANOTHER_URLLIB3 = (
+    "sse_client builds on urllib3, and another package is imported by that name ({where}): urllib3-future,"
+    " it seems, which niquests installs in its place. Install one of them into a virtual environment of its own,"
+    " or both side by side: URLLIB3_NO_OVERRIDE=true pip install niquests urllib3 --no-binary urllib3-future"
+)
+
 _KEEP_ALIVE_IDLE, _KEEP_ALIVE_INTERVAL, _KEEP_ALIVE_PROBES = 60, 15, 4
+
+
+def check_urllib3() -> None:
+    """Raise ImportError if another package has taken the place of urllib3.
+
+    urllib3-future does. Its connections are not http.client's, so no wait of theirs can be
+    ended: close() would take until a time-out is up.
+    """
+    if not issubclass(urllib3_connection.HTTPConnection, http.client.HTTPConnection):
+        raise ImportError(_ANOTHER_URLLIB3.format(where=urllib3.__file__), name="urllib3")
 
 
 class Pools:
@@ -38,7 +55,7 @@ class Pools:
         cookies: What servers have set.
 
     Raises:
-        ImportError: The proxy speaks SOCKS, and the package for that is not installed.
+        ImportError: The proxy speaks SOCKS, and the package for that is not installed; or see `check_urllib3`.
     """
 
     def __init__(
@@ -49,6 +66,7 @@ class Pools:
         ssl_context: Optional[ssl.SSLContext],
         pool: Optional[urllib3.PoolManager],
     ) -> None:
+        check_urllib3()
         self.cookies = Cookies()
         self._pool = pool
         self._proxy = proxy

@@ -263,7 +263,8 @@ def make_connector(
 
     Raises:
         TypeError, ValueError: An argument is wrong; the message names it.
-        ImportError: The proxy speaks SOCKS, and the package for that is not installed.
+        ImportError: The proxy speaks SOCKS, and the package for that is not installed; or another package
+            has taken the place of urllib3.
     """
     if ssl_context is not None and not isinstance(ssl_context, ssl.SSLContext):
         raise TypeError(f"ssl_context must be an ssl.SSLContext or None, not {type(ssl_context).__name__}")

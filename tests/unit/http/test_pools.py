@@ -140,7 +140,7 @@ def intervals() -> dict[int, int]:
     ("platform", "names", "expected"),
     [
         ("linux", {"TCP_KEEPIDLE": 4, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 6}, {4: 60, 5: 15, 6: 4}),
-        ("darwin", {"TCP_KEEPALIVE": 16, "TCP_KEEPINTVL": 257, "TCP_KEEPCNT": 258}, {16: 60, 257: 15, 258: 4}),
+        ("darwin", {"TCP_KEEPALIVE": 99, "TCP_KEEPINTVL": 257, "TCP_KEEPCNT": 258}, {99: 60, 257: 15, 258: 4}),
         ("darwin", {"TCP_KEEPINTVL": 257, "TCP_KEEPCNT": 258}, {16: 60, 257: 15, 258: 4}),
         ("win32", {"TCP_KEEPIDLE": 3, "TCP_KEEPINTVL": 17, "TCP_KEEPCNT": 16}, {3: 60, 17: 15, 16: 4}),
         ("win32", {}, {}),
@@ -190,3 +190,27 @@ def test_a_context_that_verifies_nothing(mode: ssl.VerifyMode) -> None:
     context.verify_mode = mode
     if context.cert_store_stats()["x509_ca"]:
         assert without_certificate(context).verify_mode is mode
+
+
+# Beside urllib3-future, which `pip install niquests` puts in the place of urllib3
+
+
+@pytest.mark.parametrize("kind", ["url", "session", "websocket"])
+def test_another_package_in_the_place_of_urllib3(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At construction there is one clear error, which names it and a way out; not a close() that takes minutes."""
+    requests = pytest.importorskip("requests")
+    bridge = pytest.importorskip("sse_client.requests_bridge")
+    fallback = pytest.importorskip("sse_client.fallback")
+    makers: dict[str, Any] = {
+        "url": lambda: EventSource("http://example.com/"),
+        "session": lambda: bridge.RequestsConnector(requests.Session(), "http://example.com/"),
+        "websocket": lambda: fallback.WebSocketConnector("ws://example.com/"),
+    }
+
+    class OfItsOwn:  # as urllib3-future's, which is not http.client's
+        pass
+
+    monkeypatch.setattr(urllib3.connection, "HTTPConnection", OfItsOwn)
+    with pytest.raises(ImportError, match=r"urllib3-future.*niquests.*environment of its own") as caught:
+        makers[kind]()
+    assert caught.value.name == "urllib3"
