@@ -13,6 +13,7 @@ import threading
 import time
 import weakref
 from collections.abc import Generator
+from functools import partial
 from http import HTTPStatus
 from typing import Any, Callable, Optional
 
@@ -261,11 +262,12 @@ class Loop:
             last_event_id=self.last_event_id, origin=head.origin, max_event_size=self._max_event_size
         )
         asked, progress = self.control.asked, self.progress
+        read = connection.read if progress is None else partial(_read, connection, progress)
         comments = CommentEvent in wanted
         events: Any
         is_over = False
         while not asked and not is_over:
-            arrived = connection.read()
+            arrived = read()
             if not arrived:
                 if asked:
                     break  # interrupted: not the end of the stream
@@ -433,6 +435,13 @@ class _Attempt:
         if self.has_progressed:
             return "the server ended the stream"
         return f"the server ended the stream after {self.received} bytes without an event"
+
+
+def _read(connection: Connection, progress: Progress) -> Any:
+    """Read from a connection; before a wait, write how far the program has got: the stream may be quiet for long."""
+    if progress.is_behind and not connection.is_ready():
+        progress.flush()
+    return connection.read()
 
 
 def _no_generator() -> None:

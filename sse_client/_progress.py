@@ -104,6 +104,11 @@ class Progress:
         with self._lock:
             self._is_stopped = True
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether the program has got further than what is written. For the loop's thread."""
+        return self._reached is not None and self._reached != self._written
+
     def flush(self) -> None:
         """Write how far the program has got, unless that is written. For the loop's thread. Blocks.
 

@@ -71,6 +71,13 @@ class Connection(ABC):
             ConnectionLost: The stream broke.
         """
 
+    def is_ready(self) -> bool:
+        """Return False if `read` would wait; True if it would not, or if that is not known. Does not block.
+
+        The loop asks before it waits, to write a position that it has not written yet.
+        """
+        return True
+
     @abstractmethod
     def interrupt(self) -> None:
         """Make `open` or `read` end at once, whatever it is doing, with any result or error.

@@ -321,6 +321,10 @@ class _EitherConnection(Connection):
         assert self._current is not None
         return self._current.read()
 
+    def is_ready(self) -> bool:
+        assert self._current is not None
+        return self._current.is_ready()
+
     def interrupt(self) -> None:
         with self._lock:
             self._interrupted = True

@@ -42,6 +42,10 @@ class Response(ABC):
     def read(self) -> bytes:
         """See `Connection.read`; bytes only."""
 
+    def is_ready(self) -> bool:
+        """See `Connection.is_ready`."""
+        return True
+
     @abstractmethod
     def beginning(self, size: int, seconds: float) -> bytes:
         """Return as much of the body as comes within ``seconds``, ``size`` bytes at most. Never raises an `OSError`."""
@@ -116,6 +120,11 @@ class HttpConnection(Connection):
     def read(self) -> bytes:
         """See `Connection.read`."""
         raise AssertionError("a connection is read after it has been opened")
+
+    def is_ready(self) -> bool:
+        """See `Connection.is_ready`."""
+        assert self._response is not None
+        return self._response.is_ready()
 
     def interrupt(self) -> None:
         """See `Connection.interrupt`."""

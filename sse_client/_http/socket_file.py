@@ -137,6 +137,12 @@ class SocketFile(io.BufferedIOBase):
             except ssl.SSLWantWriteError:
                 self._interrupter.wait(self._sock, selectors.EVENT_WRITE, Deadline(limit))
 
+    def is_ready(self) -> bool:
+        """Whether `take` would return at once: bytes are held or have arrived, or there has been an interrupt."""
+        if self.held or (self._pending is not None and self._pending()):
+            return True
+        return bool(self._wait(self._ready.limit(0.0)))
+
     def take(self) -> bytes:
         """Return the bytes that are held already, and hold none; if there are none, wait as `receive` does."""
         held = self.held

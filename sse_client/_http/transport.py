@@ -86,6 +86,12 @@ class Urllib3Response(Response):
             self._finish()
         return data
 
+    def is_ready(self) -> bool:
+        """See `Connection.is_ready`."""
+        if self._stream is None or (self._decoder is not None and self._decoder.has_more):
+            return True
+        return self._stream.isclosed() or self._stream.file.is_ready()
+
     def _read_decoded(self) -> bytes:
         # The other codings, and responses whose connection is not one of a view.
         data: bytes = self._raw.read1(READ_SIZE, decode_content=True)

@@ -241,6 +241,10 @@ class WebSocketConnection(Connection):
             except OSError as error:
                 raise reading_failed(error, self._url, self._idle_limit) from error
 
+    def is_ready(self) -> bool:
+        """See `Connection.is_ready`."""
+        return bool(self._arrived) or self._file is None or self._file.is_ready()
+
     def _receive(self, limit: Limit) -> None:
         """Wait for bytes, take what they complete, and send what they ask for (pongs, the answer to a close)."""
         assert self._file is not None

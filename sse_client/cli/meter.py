@@ -86,6 +86,10 @@ class _MeteredConnection(Connection):
                 meter.tee(arrived)
         return arrived
 
+    def is_ready(self) -> bool:
+        """See `Connection.is_ready`."""
+        return self._inner.is_ready()
+
     def interrupt(self) -> None:
         """See `Connection.interrupt`."""
         self._inner.interrupt()

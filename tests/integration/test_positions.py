@@ -9,11 +9,15 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from sse_client.testing import EventStreamServer, Exchange, event
+from sse_client import EventSource
+from sse_client.testing import EventStreamServer, Exchange, event, hold
 from tests.examples.support import ended, program
+
+from .support import TIMEOUT, Follower, assert_nothing_raised
 
 KILLS = 200
 
@@ -104,3 +108,28 @@ def rows(path: Path) -> list[int]:
         return []
     finally:
         database.close()
+
+
+class Noted:
+    """A position that tells when an ID is written."""
+
+    def __init__(self, awaited: str) -> None:
+        self.has_come = threading.Event()
+        self._awaited = awaited
+
+    def read(self) -> str:
+        return ""
+
+    def write(self, last_event_id: str) -> None:
+        if last_event_id == self._awaited:
+            self.has_come.set()
+
+
+@pytest.mark.parametrize("encoding", [None, "gzip"])
+def test_a_burst_and_then_silence(server: EventStreamServer, encoding: Any) -> None:
+    """What a burst has left unwritten is written before the wait for the next byte, not when that comes."""
+    server.stream(*(event("x", id=str(index)) for index in range(1, 501)), hold(), encoding=encoding)
+    position = Noted("500")
+    with Follower(EventSource(server.url, position=position)) as follower:
+        assert position.has_come.wait(TIMEOUT)
+    assert_nothing_raised(follower)
