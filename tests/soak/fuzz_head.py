@@ -304,7 +304,7 @@ class Server(threading.Thread):
         head = b""
         while b"\r\n\r\n" not in head:
             piece = RECEIVE(connected, 65536)
-            if not piece:
+            if not piece or piece.startswith(b"\x16"):  # a handshake of TLS
                 return
             head += piece
         path, cookie, position = (
