@@ -34,6 +34,8 @@ class StreamResponse(http.client.HTTPResponse):
         options: What http.client passes.
     """
 
+    fp: Any = None  # where __init__ has raised, too: Python closes every file that it frees
+
     def __init__(
         self,
         sock: Any,
@@ -64,7 +66,7 @@ class StreamResponse(http.client.HTTPResponse):
         try:
             super().begin()
         finally:
-            self.fp = self.file  # type: ignore[assignment]
+            self.fp = self.file
         # urllib3 would log what is odd about the headers, and with it the URL, query and all.
         self.msg.defects.clear()
         self.msg.set_payload("")

@@ -63,6 +63,9 @@ class SocketFile(io.BufferedIOBase):
         OSError: There are no more descriptors.
     """
 
+    _keeps_open: Any = None
+    """A file of the socket, since http.client closes a socket early. None before `__init__` is done."""
+
     def __init__(self, sock: Any, interrupter: Interrupter, limit: Limit, deadline: Optional[Deadline] = None) -> None:
         self._ready = interrupter.readiness(sock)  # first: it may raise, and nothing else is open yet
         self._wait = self._ready.wait
@@ -79,8 +82,8 @@ class SocketFile(io.BufferedIOBase):
         self.deadline = deadline
         """When the bytes that are being read must all have come, or None."""
         self.limit_waits(limit)
-        self._keeps_open: Any = sock.makefile("rb", buffering=0)  # http.client closes a socket that will close early
         self._timeout = sock.gettimeout()
+        self._keeps_open = sock.makefile("rb", buffering=0)
         sock.settimeout(0)
 
     def makefile(self, mode: str) -> SocketFile:  # noqa: ARG002 - http.client asks for "rb"
@@ -97,6 +100,8 @@ class SocketFile(io.BufferedIOBase):
         if self.closed:
             return
         super().close()
+        if self._keeps_open is None:
+            return  # __init__ has raised: Python closes every file that it frees
         self._interrupter.leave()
         try:
             self._sock.settimeout(self._timeout)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import http.client
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Optional
 
@@ -231,3 +233,27 @@ def test_the_answer_to_head_has_no_body() -> None:
     assert wire.read() == b""
     wire.response.close()
     wire.end()
+
+
+def test_a_response_that_cannot_be_made_leaves_no_noise() -> None:
+    """In Python's development mode, a response that an interrupt keeps from being made is freed without a message."""
+    program = """
+import socket
+import subprocess
+import sys
+from sse_client._http.interrupt import Interrupted, Interrupter, Limit
+from sse_client._http.raw_response import StreamResponse
+
+interrupter = Interrupter()
+interrupter.interrupt()
+ours, theirs = socket.socketpair()
+with ours, theirs:
+    try:
+        StreamResponse(ours, interrupter=interrupter, limit=Limit(1.0, "idle_timeout"))
+    except Interrupted:
+        print("interrupted")
+interrupter.release()
+"""
+    command = [sys.executable, "-X", "dev", "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, check=True)
+    assert (done.stdout, done.stderr) == ("interrupted\n", "")
