@@ -137,6 +137,7 @@ def _laid_out(value: Any, width: int, paint: Callable[..., str], indent: str, co
 def _pieces(value: Any) -> Iterator[Piece]:
     # Without recursion: how deep JSON is nested is for the server to choose.
     open_ones: list[tuple[Iterator[Any], str]] = []  # the members that are left, and what closes them
+    member: Any = MISSING
     while True:
         if isinstance(value, list):
             opening, closing = "{}" if isinstance(value, Object) else "[]"
