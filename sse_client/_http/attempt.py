@@ -15,10 +15,11 @@ from typing import Optional, final
 
 from sse_client._logging import log as _log
 from sse_client.connector import Connection, ResponseHead
-from sse_client.errors import ResponseRejected
+from sse_client.errors import ConnectionLost, ResponseRejected
 
 from .failures import USERS_ERRORS, function_failed
 from .headers import Headers
+from .interrupt import Deadline, Limit, TimedOut
 from .message import RedirectRefused, Request, RequestOptions
 from .verdict import MAX_REDIRECTS, MAX_REJECTED_BODY, is_redirect, retry_after
 
@@ -46,9 +47,27 @@ class Response(ABC):
         """See `Connection.is_ready`."""
         return True
 
-    @abstractmethod
     def beginning(self, size: int, seconds: float) -> bytes:
-        """Return as much of the body as comes within ``seconds``, ``size`` bytes at most. Never raises an `OSError`."""
+        """Return as much of the body as arrives within ``seconds``, ``size`` bytes at most.
+
+        A body that breaks off is returned up to there. Blocks.
+        """
+        deadline = Deadline(Limit(seconds, ""))
+        self._limit_reading(deadline)
+        body = b""
+        try:
+            while len(body) < size:
+                deadline.remaining()
+                piece = self.read()
+                if not piece:
+                    break
+                body += piece
+        except (ConnectionLost, TimedOut):
+            pass
+        return body[:size]
+
+    def _limit_reading(self, deadline: Deadline) -> None:  # noqa: B027 - empty on purpose: not every body can
+        """Let a read that waits until this deadline raise."""
 
     @abstractmethod
     def discard(self) -> None:

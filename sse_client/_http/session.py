@@ -11,7 +11,7 @@ from requests import exceptions as requests_errors
 from requests.cookies import RequestsCookieJar
 from requests.structures import CaseInsensitiveDict
 
-from sse_client.errors import ConnectionFailed, ConnectionLost, EventSourceError
+from sse_client.errors import ConnectionFailed, EventSourceError
 
 from .attempt import Response, Transport
 from .failures import (
@@ -28,7 +28,7 @@ from .failures import (
     timed_out,
 )
 from .headers import response_headers
-from .interrupt import Deadline, Interrupted, Interrupter, Limit
+from .interrupt import Interrupted, Interrupter, Limit
 from .message import Request
 from .proxies import Proxy, check_proxy
 from .session_errors import FOREIGN_ERRORS, inner_error, is_the_users, redacted, showable, why_no_header
@@ -58,21 +58,6 @@ class _WholeResponse(Response):
             cause = showable(error)
             raise lost from None if cause is None else lone_cause(cause)
 
-    def beginning(self, size: int, seconds: float) -> bytes:
-        """See `Response.beginning`."""
-        deadline = Deadline(Limit(seconds, ""))
-        body = b""
-        try:
-            while len(body) < size:
-                deadline.remaining()
-                piece = self.read()
-                if not piece:
-                    break
-                body += piece
-        except (ConnectionLost, OSError):
-            pass
-        return body[:size]
-
     def discard(self) -> None:
         """See `Response.discard`."""
         self._response.close()
@@ -87,10 +72,6 @@ class _HeadOnly(Response):
 
     def read(self) -> bytes:
         """See `Connection.read`."""
-        return b""
-
-    def beginning(self, size: int, seconds: float) -> bytes:  # noqa: ARG002 - there is none
-        """See `Response.beginning`."""
         return b""
 
     def discard(self) -> None:

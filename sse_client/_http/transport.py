@@ -117,22 +117,9 @@ class Urllib3Response(Response):
             self._raw.connection.close()  # what is left in it is no response
         self._raw.release_conn()
 
-    def beginning(self, size: int, seconds: float) -> bytes:
-        """See `Response.beginning`."""
-        deadline = Deadline(Limit(seconds, ""))
+    def _limit_reading(self, deadline: Deadline) -> None:
         if self._stream is not None:
             self._stream.file.deadline = deadline
-        body = b""
-        try:
-            while len(body) < size:
-                deadline.remaining()
-                piece = self.read()
-                if not piece:
-                    break
-                body += piece
-        except (ConnectionLost, TimeoutError, OSError):
-            pass
-        return body[:size]
 
     def discard(self) -> None:
         """See `Response.discard`. One that was read to its end has gone back to the pool already."""
