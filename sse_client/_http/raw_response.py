@@ -18,7 +18,7 @@ from typing import Any, Callable, Optional
 
 from .chunks import ChunkedBody
 from .interrupt import Deadline, Interrupter, Limit
-from .socket_file import SocketFile
+from .socket_file import SocketFile, read_all
 
 MAX_INTERIM_RESPONSES = 20
 
@@ -95,15 +95,7 @@ class StreamResponse(http.client.HTTPResponse):
 
     def read(self, amt: Optional[int] = None) -> bytes:
         """Return ``amt`` bytes of the body, fewer at its end; all of it for None. For readers that are not ours."""
-        pieces = []
-        left = -1 if amt is None else amt
-        while left:
-            piece = self.read1(left)
-            if not piece:
-                break
-            pieces.append(piece)
-            left -= len(piece) if left > 0 else 0
-        return b"".join(pieces)
+        return read_all(self.read1, amt)
 
     def readinto(self, b: Any) -> int:
         """See `io.BufferedIOBase`."""

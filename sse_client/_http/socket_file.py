@@ -17,7 +17,7 @@ import re
 import selectors
 import socket
 import ssl
-from typing import Any, Optional
+from typing import Any, Callable, Optional
 
 from .interrupt import Deadline, Interrupted, Interrupter, Limit
 
@@ -176,15 +176,7 @@ class SocketFile(io.BufferedIOBase):
 
     def read(self, size: Optional[int] = -1) -> bytes:
         """See `io.BufferedIOBase`."""
-        pieces = []
-        left = -1 if size is None else size
-        while left:
-            piece = self.read1(left)
-            if not piece:
-                break
-            pieces.append(piece)
-            left -= len(piece) if left > 0 else 0
-        return b"".join(pieces)
+        return read_all(self.read1, size)
 
     def readline(self, size: Optional[int] = -1) -> bytes:
         """See `io.IOBase`. The lines of a head must all have come by its deadline."""
@@ -303,3 +295,21 @@ class SocketFile(io.BufferedIOBase):
             # "the recipient MUST treat it as an unrecoverable error" (RFC 9112, section 6.3)
             raise http.client.HTTPException("the Content-Length is not a number")
         return b"\r\n".join([*lines, b"", b""])
+
+
+def read_all(read1: Callable[[int], bytes], size: Optional[int]) -> bytes:
+    """Return ``size`` bytes, fewer at the end; all there are for None or -1.
+
+    Args:
+        read1: Returns at least one byte and so many at most; ``b""`` at the end.
+        size: How many.
+    """
+    pieces = []
+    left = -1 if size is None else size
+    while left:
+        piece = read1(left)
+        if not piece:
+            break
+        pieces.append(piece)
+        left -= len(piece) if left > 0 else 0
+    return b"".join(pieces)
