@@ -24,9 +24,9 @@ from types import TracebackType
 from typing import Any, Callable, Optional, Union
 
 from ._arguments import MAX_WAIT, check_timeout
-from ._control import WakeEvent
 from ._handlers import CloseEvent, Handlers, handlers_of
 from ._logging import log as _log
+from ._loop.control import WakeEvent
 from .dispatch_queue import DispatchQueue
 from .errors import EventSourceError, without_locals
 from .events import CommentEvent, ErrorEvent, LifecycleEvent, MessageEvent, OpenEvent, ReadyState

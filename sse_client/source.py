@@ -11,12 +11,12 @@ from types import TracebackType
 from typing import Any, Optional, Union
 
 from ._arguments import AS_IDLE_TIMEOUT, NotGiven, check_flag, check_last_event_id, check_size, refuse_arguments
-from ._control import Ask
 from ._http.message import NO_JSON, HeadersOrFunction, RequestOptions, UrlOrFunction
 from ._http.transport import PoolManager, make_connector, make_timeouts
 from ._http.verdict import EVENT_STREAM
-from ._loop import Loop
-from ._progress import Progress
+from ._loop.control import Ask
+from ._loop.loop import Loop
+from ._loop.progress import Progress
 from .connector import Connector
 from .events import CommentEvent, ConnectingEvent, ErrorEvent, LifecycleEvent, MessageEvent, OpenEvent, ReadyState
 from .parser import DEFAULT_MAX_EVENT_SIZE

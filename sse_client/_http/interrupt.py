@@ -25,7 +25,7 @@ import time
 from collections.abc import Iterator
 from typing import Any, Callable, NamedTuple, Optional
 
-MAX_WAIT = 2**31 // 1000 - 1  # seconds; poll() takes milliseconds in a C int. A longer limit is none.
+from sse_client._arguments import MAX_WAIT
 
 
 class Interrupted(Exception):

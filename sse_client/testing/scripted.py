@@ -7,9 +7,9 @@ import time
 from collections import deque
 from typing import NamedTuple, Optional, Union
 
-from sse_client._control import WakeEvent
 from sse_client._http.headers import Headers, response_headers
 from sse_client._http.verdict import MAX_REJECTED_BODY, rejection_reason, retry_after
+from sse_client._loop.control import WakeEvent
 from sse_client.connector import Connection, Connector, ResponseHead
 from sse_client.errors import ConnectionFailed, ConnectionLost, EventSourceError, ResponseRejected
 

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from sse_client._control import Ask, Control, WakeEvent
+from sse_client._loop.control import Ask, Control, WakeEvent
 
 
 def test_wake_event() -> None:

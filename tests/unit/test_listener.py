@@ -30,8 +30,8 @@ CLOSING = (
     "_handlers.py",
     "dispatch_queue.py",
     "source.py",
-    "_loop.py",
-    "_control.py",
+    "loop.py",
+    "control.py",
 )  # what close() runs through
 
 

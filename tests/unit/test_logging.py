@@ -60,7 +60,7 @@ def test_records_name_the_line_that_wrote_them(caplog: pytest.LogCaptureFixture)
     listener = scripted(event("a"), drop())
     with caplog.at_level(logging.INFO, logger="sse_client"):
         run(listener)
-    assert {record.module for record in caplog.records} <= {"_loop", "listener"}
+    assert {record.module for record in caplog.records} <= {"loop", "listener"}
     assert {record.name for record in caplog.records} == {"sse_client"}
 
 

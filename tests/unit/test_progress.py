@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sse_client import DispatchQueue, EventSource, Listener, MessageEvent, PositionFile, ReconnectPolicy
-from sse_client._progress import Progress
+from sse_client._loop.progress import Progress
 from sse_client.testing import ScriptedConnector, drop, event, hold, raw, signal, wait_for
 
 EXACT = ReconnectPolicy(jitter=0)

@@ -781,7 +781,7 @@ def test_the_attempt_that_was_asked_for_is_not_interrupted(ask: str) -> None:
                 source.resume()
             opened.wait(0.1)
 
-        where = interrupted_at(moment, getattr(source, ask), let_the_loop_run, "_loop.py")
+        where = interrupted_at(moment, getattr(source, ask), let_the_loop_run, "loop.py")
         source.resume()
         assert opened.wait(CAUGHT_UP), where
         interrupts = connector.interrupts
@@ -1076,7 +1076,7 @@ def test_signal_handlers_at_any_moment(ask: str) -> None:
                 source.pause()
                 source.resume()
 
-        files = ("source.py", "_loop.py", "_control.py")
+        files = ("source.py", "loop.py", "control.py")
         where = interrupted_at(moment, lambda: received.extend(data(source)), handle, *files)
         if ask == "close" and where:
             assert source.ready_state is ReadyState.CLOSED, where

@@ -12,8 +12,8 @@ import time
 from collections import deque
 from typing import Optional
 
-from ._arguments import check_last_event_id
-from .position import Position
+from sse_client._arguments import check_last_event_id
+from sse_client.position import Position
 
 _INTERVAL = 0.1  # seconds between two writes, on average
 _BURST = 10  # writes that may follow each other at once after a quiet time

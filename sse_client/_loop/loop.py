@@ -17,14 +17,23 @@ from functools import partial
 from http import HTTPStatus
 from typing import Any, Callable, Optional
 
-from ._control import Ask, Control
-from ._logging import log as _log
-from ._progress import Progress
-from .connector import Connection, Connector, ResponseHead
-from .errors import ConnectionLost, EventSourceError, EventTooLarge, StreamEnded, chain_of
-from .events import CommentEvent, ConnectingEvent, ErrorEvent, LifecycleEvent, MessageEvent, OpenEvent, ReadyState
-from .parser import EventStreamParser
-from .reconnect import Ending, Failures, ReconnectPolicy, is_quiet
+from sse_client._logging import log as _log
+from sse_client.connector import Connection, Connector, ResponseHead
+from sse_client.errors import ConnectionLost, EventSourceError, EventTooLarge, StreamEnded, chain_of
+from sse_client.events import (
+    CommentEvent,
+    ConnectingEvent,
+    ErrorEvent,
+    LifecycleEvent,
+    MessageEvent,
+    OpenEvent,
+    ReadyState,
+)
+from sse_client.parser import EventStreamParser
+from sse_client.reconnect import Ending, Failures, ReconnectPolicy, is_quiet
+
+from .control import Ask, Control
+from .progress import Progress
 
 
 class Loop:
