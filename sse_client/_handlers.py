@@ -13,7 +13,7 @@ How "no handler is started after `close` has returned" is kept. Two threads meet
 The possible outcomes:
 
 - 1 comes after b. Then 2 comes after a: no handler is called.
-- 1 comes before b, 2 after a: no handler is called, and c takes no time worth the name.
+- 1 comes before b, 2 after a: no handler is called, and c ends at once.
 - 2 comes before a. The handler has begun, or begins while c waits: 50 ms is long for a thread that only has to make
   one call. c ends when the handler returns, or when the time is up: a slow handler never blocks close().
 - Both are one thread: a handler calls close(). c does not wait for the thread that it runs on.
@@ -71,7 +71,7 @@ class CloseEvent:
             return "the stream is over"
         if isinstance(self.error, EventSourceError):
             return self.error.summary
-        return type(self.error).__name__  # of the program's own: its text may be long, and may hold secrets
+        return type(self.error).__name__  # raised by the program: the text may be long, and may hold secrets
 
 
 @dataclass(frozen=True)

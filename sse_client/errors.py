@@ -122,8 +122,8 @@ class ConnectionFailed(EventSourceError):
 class ConnectionLost(EventSourceError):
     """A stream that was open broke: reset, cut off, garbled, or silent for ``idle_timeout``.
 
-    Retried, unless there is no reconnecting (any more: `ReconnectPolicy.until_open`) or its
-    attempts are used up. Its ``parameter`` is ``"idle_timeout"`` if the stream was silent.
+    Retried, unless there is no reconnecting (with `ReconnectPolicy.until_open`, none after a
+    stream has opened) or its attempts are used up. Its ``parameter`` is ``"idle_timeout"`` if the stream was silent.
     """
 
     _SUMMARY = "connection lost"

@@ -96,11 +96,11 @@ class Listener(Handlers):
     started in the child.
 
     Args:
-        source: What to read. It belongs to the listener from now on.
+        source: What to read. The program must not iterate over it itself.
         dispatch: Where handlers run. None: on the listener's thread. A `DispatchQueue`: on the
             thread of a main loop. Or any function ``dispatch(callback, *args)`` that
-            sees to it that ``callback(*args)`` is called, in this or another thread, now or
-            later, once and in order. (One that posts every call to a main loop, such as
+            calls ``callback(*args)``, or has it called by another thread, once and in
+            order. (One that posts every call to a main loop, such as
             ``loop.call_soon_threadsafe``, has no bound: a flood of events starves that loop.) It is
             called on the listener's thread; if it raises, the listener ends with that error.
 

@@ -92,7 +92,7 @@ class EventStreamParser:
         self._pieces: list[Union[bytes, memoryview]] = []  # the line that has not ended yet
 
         # Of the limit.
-        self._room = 0  # bytes that may be fed without care for the limit; none while something may be skipped
+        self._room = 0  # bytes that may be fed without a limit check; 0 while something may have to be skipped
         self._known_lines = self._known_pieces = 0  # how many there were at the last check
 
     @overload
@@ -309,7 +309,7 @@ class EventStreamParser:
 
 
 def _join_if_small(items: list[Any], known: int, separator: Union[bytes, str]) -> int:
-    """Make one of the items after those known if they are small; return how many there are now."""
+    """Join the items after those known into one if they are small; return how many items there are then."""
     new = items[known:]
     if sum(map(len, new)) < _SMALL * len(new):
         items[known:] = [separator.join(new)]

@@ -121,7 +121,7 @@ class EventSource:
             authority, a client certificate, pinned versions. By default OpenSSL's
             authorities, or what ``SSL_CERT_FILE`` names; the operating system's if
             truststore is installed. The host name is always checked.
-        pool: A ``urllib3.PoolManager`` of the application's, which is used and not closed;
+        pool: A ``urllib3.PoolManager`` of the application, which is used and not closed;
             headers and time-outs are those given here and not the pool's own.
 
     Raises:
@@ -279,7 +279,7 @@ class EventSource:
         return self._loop.run(*wanted, *([CommentEvent] if comments else []))
 
     def close(self) -> None:
-        """End the stream for good: the loop ends, no request is made any more.
+        """End the stream for good: the loop ends, and no further request is made.
 
         Returns at once, never raises, may be called from any thread and any handler, and
         more than once. A loop that is blocked ends within a tenth of a second; the one

@@ -15,7 +15,7 @@ Who owns what::
                           └─ SocketFile (socket_file.py)   waits, and receives; codings are undone in coding.py
 
 `url`, `headers`, `message`, `verdict`, `chunks` and `coding` are pure: values in, values out.
-`connecting` makes a TCP connection (RFC 8305), `socks` speaks to a SOCKS proxy. `handshake`,
+`connecting` makes a TCP connection (RFC 8305), `socks` negotiates with a SOCKS proxy. `handshake`,
 `tunnel` and `websocket` are the same for a WebSocket, for `sse_client.fallback`.
 
 Which thread touches it: the *reading thread*, which iterates over the source, touches all
@@ -31,7 +31,7 @@ interrupt sends a byte into the other end; the wait returns, sees the flag and r
 who waits                    where                                        for at most
 ===========================  ===========================================  =====================
 connecting, all addresses    `connecting._Race`                           connect_timeout,
-the talk with SOCKS          `socks._Interruptible`, under PySocks        for all of these
+negotiation with SOCKS       `socks._Interruptible`, under PySocks        for all of these
 the answer to CONNECT        `socket_file.SocketFile`                    together
 the handshake of TLS         `watched._Context`
 the head of a response       `socket_file.SocketFile`                    response_timeout a
@@ -51,10 +51,10 @@ How a failure becomes an error::
 
     socket, OpenSSL, http.client, urllib3, requests      raise what they raise
       └─ Transport.send, Response.read                   catch it at once
-           └─ failures.request_failed, reading_failed    make it ours; the cause is chained, without pools and sockets
+           └─ failures.request_failed, reading_failed    return one of errors.py; its cause has no pools and sockets
                 └─ HttpConnection                        adds rejections: status, type, redirect
                      └─ EventSource                      asks ReconnectPolicy.delay: a value in an ErrorEvent, or raised
 
-A connection is given back in one place, `Response.discard` or the end of the body, after
-`Interrupter.leave`: from then on no interrupt touches its socket.
+`Response.discard`, or the end of the body, returns a connection to its pool. `Interrupter.leave`
+comes first: from then on no interrupt touches the socket.
 """

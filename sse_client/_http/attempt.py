@@ -1,8 +1,7 @@
 """One attempt over HTTP, whatever library carries it: ask, follow redirects, check the answer, read.
 
-`HttpConnection` has the rules. A `Transport` sends one request, and gives a `Response`, which
-reads one body; urllib3 (`transport`) and requests (`sse_client.requests_bridge`) are the two
-that there are.
+`HttpConnection` has the rules. A `Transport` sends one request and returns a `Response`, which
+reads one body. There are two transports: urllib3 (`transport`) and requests (`session`).
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ class Response(ABC):
     Attributes:
         status: The status code.
         headers: The headers.
-        detour: What to add to a reason: which proxy stood in between, if one did.
+        detour: What to add to a reason: which proxy the request went through, if it went through one.
     """
 
     status: int
@@ -71,7 +70,7 @@ class Response(ABC):
 
     @abstractmethod
     def discard(self) -> None:
-        """Give the response back, read or not. May be called again."""
+        """Release the response, whether its body was read or not. May be called again."""
 
 
 class Transport(ABC):
@@ -88,12 +87,12 @@ class Transport(ABC):
         """Send one request and wait for the head of its response. Redirects are not followed. Blocks.
 
         Args:
-            request: What to send. With one that is not trusted, no client certificate, login or
-                cookie of the application's goes along.
+            request: What to send. If it is not trusted, it carries none of the application's
+                client certificates, logins and cookies.
 
         Raises:
             EventSourceError: No response arrived.
-            Exception: Something of the application's is not usable, and another attempt will not help.
+            Exception: The pool or session of the application cannot be used; another attempt would not help.
         """
 
     @abstractmethod
@@ -102,7 +101,7 @@ class Transport(ABC):
 
     @abstractmethod
     def release(self) -> None:
-        """Give back all that the transport holds, once its last response has been discarded."""
+        """Release all that the transport holds, once its last response has been discarded."""
 
 
 @final
@@ -118,7 +117,7 @@ class HttpConnection(Connection):
         # Settings, never changed.
         self._options = options
         self._transport = transport
-        # Of the request under way; for the reading thread only.
+        # About the request under way; for the reading thread only.
         self._url = ""
         """Where the last request went, in the form for showing; for errors."""
         self._response: Optional[Response] = None

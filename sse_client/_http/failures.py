@@ -1,8 +1,8 @@
 """What http.client, urllib3 and the system raise, as errors of this package.
 
-This is the one border: foreign errors end here. They go on as the ``__cause__`` of ours
-only, without the pools and connections that they hold, and with no text of theirs in ours
-unless it can hold no secret.
+Every foreign error is turned into an `EventSourceError` here. It stays visible as the
+``__cause__``, without the pools and connections that it holds. Its text is quoted only where
+the text can hold no secret.
 
 Rules of this file: functions of an error and of what the attempt knows; nothing is sent.
 """
@@ -38,7 +38,7 @@ FOREIGN_ERRORS = (urllib3_errors.HTTPError, http.client.HTTPException, OSError, 
 """All that a request over urllib3, or reading its response, raises for reasons of the network."""
 
 USERS_ERRORS = (urllib3_errors.HTTPError, http.client.HTTPException, OSError)
-"""What a function of the user's raises when the server that it asks is down; requests' errors are OSErrors."""
+"""What a ``url`` or ``headers`` function raises when the server that it asks is down; requests' errors are OSErrors."""
 
 _REFUSED_TUNNEL = re.compile(r"Tunnel connection failed: ([0-9]{3})")
 
@@ -67,9 +67,9 @@ class Circumstances(NamedTuple):
 
     Attributes:
         url: Where it went, in the form for showing.
-        timeouts: How long it was waited.
+        timeouts: How long each wait might take.
         proxy: The proxy that it went through.
-        authorities: Returns where the certificate authorities come from that were trusted, for an error.
+        authorities: Returns where the trusted certificate authorities come from, for an error.
     """
 
     url: str
@@ -79,12 +79,12 @@ class Circumstances(NamedTuple):
 
     @property
     def detour(self) -> str:
-        """What to add to a reason: which proxy stood in between, if one did."""
+        """What to add to a reason: which proxy the request went through, if it went through one."""
         return "" if self.proxy is None else f" through the proxy {self.proxy.url}"
 
 
 def request_failed(error: Exception, when: Circumstances) -> EventSourceError:
-    """Return the error for a request that brought no response."""
+    """Return the error for a request to which no response arrived."""
     cause = root_cause(error)
     detail = _certificate_fault(cause)
     if detail is not None:
@@ -110,7 +110,7 @@ def interrupted(url: str) -> ConnectionFailed:
 
 
 def timed_out(what: str, cause: BaseException, limit: Limit, when: Circumstances) -> ConnectionFailed:
-    """Return the error for a wait before the response that took too long; ``limit`` is of a time-out not ours."""
+    """Return the error for a wait before the response that took too long; ``limit`` if the cause names none."""
     # One with an error number is the system's: its keep-alive probes, its own limit on connecting.
     if getattr(cause, "errno", None) or (limit.seconds is None and not isinstance(cause, TimedOut)):
         return ConnectionFailed(f"{what}: {words(cause)}{when.detour}", url=when.url)
@@ -136,7 +136,7 @@ def reading_failed(error: Exception, url: str, limit: Limit) -> ConnectionLost:
     if isinstance(cause, (http.client.HTTPException, urllib3_errors.IncompleteRead)):
         return ConnectionLost("the stream was cut off in the middle of its framing", url=url)
     if isinstance(cause, ssl.SSLEOFError):
-        return ConnectionLost("the stream was cut off: TLS ended without a farewell", url=url)
+        return ConnectionLost("the stream was cut off: TLS ended without close_notify", url=url)
     return ConnectionLost(f"the connection broke: {words(cause)}", url=url)
 
 
@@ -185,7 +185,7 @@ def lone_cause(error: BaseException) -> BaseException:
     asked for after this.
     """
     sanitized_cause(error)
-    error.__cause__ = None  # the context stays where it was, and is not shown any more
+    error.__cause__ = None  # which also keeps tracebacks from showing its context
     return error
 
 
@@ -225,7 +225,7 @@ def _why_failed(error: Exception, cause: BaseException) -> str:
     if isinstance(error, urllib3_errors.NewConnectionError):
         return f"no connection: {words(cause)}"
     if isinstance(error, urllib3_errors.EmptyPoolError):
-        return "no connection: all of the pool's are in use"
+        return "no connection: all connections of the pool are in use"
     if isinstance(cause, http.client.RemoteDisconnected):
         return "the server closed the connection without a response"
     if isinstance(cause, HeadCutOff):
@@ -243,7 +243,7 @@ def _is_timeout(error: Exception, cause: BaseException) -> bool:
     if isinstance(error, urllib3_errors.ProxyError):
         error = error.original_error
     elif not isinstance(error, urllib3_errors.HTTPError):
-        return False  # of code of the application's
+        return False  # raised by code of the application
     # A NewConnectionError is a time-out to urllib3, for reasons of its history.
     is_timeout = isinstance(error, (urllib3_errors.TimeoutError, socket.timeout))
     return is_timeout and not isinstance(error, urllib3_errors.NewConnectionError)

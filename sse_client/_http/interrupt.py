@@ -29,11 +29,11 @@ from sse_client._arguments import MAX_WAIT
 
 
 class Interrupted(Exception):
-    """The attempt was interrupted. Not an `OSError`: neither urllib3 nor requests catches and retries it."""
+    """The attempt was interrupted. Not an `OSError`, which urllib3 and requests would catch and retry."""
 
 
 class TimedOut(socket.timeout):
-    """A time-out of ours was up.
+    """A time-out of this package was reached.
 
     Attributes:
         parameter: The name of the argument that sets the time-out.
@@ -47,13 +47,13 @@ class TimedOut(socket.timeout):
 
 
 class Limit(NamedTuple):
-    """How long one wait may take, None for ever, and the name of the argument that says so."""
+    """How long one wait may take (None for no limit), and the name of the argument that sets it."""
 
     seconds: Optional[float]
     parameter: str
 
     def timed_out(self) -> TimedOut:
-        """Return the error that says so."""
+        """Return the error for a wait that reached the limit."""
         assert self.seconds is not None
         return TimedOut(self.parameter, self.seconds)
 
@@ -84,7 +84,7 @@ class Deadline:
 
 
 class Readiness(NamedTuple):
-    """How to wait for one socket many times, with as little as possible done each time.
+    """How to wait for one socket many times, with all that can be done beforehand done once.
 
     Attributes:
         wait: Waits until bytes have arrived or there is an interrupt; takes a limit made by
@@ -120,7 +120,7 @@ class Interrupter:
             raise Interrupted
 
     def watch(self, sock: Any) -> None:
-        """Let an interrupt shut this socket down from now on, instead of any other.
+        """Make this the socket that an interrupt shuts down, in place of any other.
 
         Raises:
             Interrupted: There has been an interrupt.
@@ -130,7 +130,7 @@ class Interrupter:
             self._sock = sock if isinstance(sock, socket.socket) else None
 
     def leave(self) -> None:
-        """Let no interrupt touch the watched socket any more: it is about to serve somebody else."""
+        """Stop watching: the socket is about to serve another request, which no interrupt may end."""
         with self._lock:
             self._sock = None
 
@@ -164,7 +164,7 @@ class Interrupter:
 
     @contextlib.contextmanager
     def selector(self) -> Iterator[selectors.BaseSelector]:
-        """Give a selector in which the waker is registered. After each ``select``, call `check`.
+        """Make a selector in which the waker is registered. After each ``select``, call `check`.
 
         Raises:
             Interrupted: There has been an interrupt.
@@ -205,7 +205,7 @@ class Interrupter:
             with contextlib.suppress(OSError):  # full: it has been woken already
                 if self._waker is not None:
                     self._waker[1].send(b"!")
-            with contextlib.suppress(OSError):  # not connected, or not any more
+            with contextlib.suppress(OSError):  # not connected
                 if self._sock is not None:
                     # Not SSLSocket's own method: that takes the TLS state away under the reader.
                     socket.socket.shutdown(self._sock, socket.SHUT_RDWR)

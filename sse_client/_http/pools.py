@@ -1,4 +1,4 @@
-"""urllib3's pools as one source keeps them between attempts, with its cookies.
+"""The urllib3 pools and the cookies that one source keeps between attempts.
 
 Rules of this file: pools are made, chosen and closed here; requests are sent elsewhere.
 """
@@ -49,7 +49,7 @@ class Pools:
         trust_env: Whether, without a proxy, to use those that the environment names.
         ssl_context: What to check certificates with; None for the operating system's authorities
             if truststore is installed, and else for OpenSSL's.
-        pool: The application's, which knows its own proxy and certificates, or None.
+        pool: The application's manager, which has its own proxy and certificates; or None.
 
     Attributes:
         cookies: What servers have set.
@@ -75,7 +75,7 @@ class Pools:
         self._managers: dict[Optional[Proxy], urllib3.PoolManager] = {}
         self._bare_context: Optional[ssl.SSLContext] = None
         if proxy is not None:
-            self.manager_for(proxy)  # a missing package is said now
+            self.manager_for(proxy)  # so that a missing package raises here, and not in the loop
 
     def proxy_for(self, url: Url) -> Optional[Proxy]:
         """Return the proxy for a request to this URL. Raises ValueError if the environment names none that is one."""

@@ -71,8 +71,8 @@ class StreamResponse(http.client.HTTPResponse):
         self.msg.defects.clear()
         self.msg.set_payload("")
         if not self.chunked and self.length is None and hasattr(self._sock, "suppress_ragged_eofs"):
-            # Only TLS's own farewell tells the end of such a body from a cut. An SSLSocket has the
-            # switch for it, and so has what urllib3 has in its place for TLS in TLS.
+            # Only close_notify (RFC 8446, section 6.1) tells the end of such a body from a cut. An
+            # SSLSocket has this switch for it, and so has urllib3's SSLTransport (TLS in TLS).
             self._sock.suppress_ragged_eofs = False
 
     def read1(self, n: int = -1) -> bytes:
@@ -126,7 +126,7 @@ class StreamResponse(http.client.HTTPResponse):
             data = data[: self.length]
         self.length -= len(data)
         if not self.length:
-            self._end()  # now, and not when somebody asks for more: the connection can serve others
+            self._end()  # without another read: the connection can serve the next request
         return data
 
     def _read_chunks(self) -> bytes:

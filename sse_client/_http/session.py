@@ -64,7 +64,7 @@ class _WholeResponse(Response):
 
 
 class _HeadOnly(Response):
-    """The last of a session's own retries, which urllib3 has thrown away with an error: its head is known."""
+    """The answer to the last retry of a session. urllib3 has discarded it and raised; only its head is known."""
 
     def __init__(self, status: int, fields: Iterable[tuple[str, str]]) -> None:
         self.status = status
@@ -102,12 +102,12 @@ class RequestsTransport(Transport):
 
         A request can end in these ways:
 
-        - a response, also one that a hook of the application's has made an error of: returned;
+        - a response, also one for which a hook of the application has raised an `HTTPError`: returned;
         - a kept connection turns out to be closed by the server: a safe request is sent
           again at once, over the next one (RFC 9112, section 9.3.1);
         - the session's own retries are used up over a status: its head is returned;
         - an interrupt: `ConnectionFailed`;
-        - an error of the session's own set-up or code: raised, and not retried;
+        - the session is set up wrongly, or its own code raises: raised, and not retried;
         - an error of the network: what `failures.request_failed` makes of it.
         """
         when = Circumstances(
@@ -123,7 +123,7 @@ class RequestsTransport(Transport):
                 raise interrupted(when.url) from error
             except HeaderNotSendable:  # what an auth has put there; http.client quotes it in full
                 raise requests_errors.InvalidHeader(why_no_header({})) from None
-            except requests.HTTPError as error:  # from a hook of the user's that raises for bad statuses
+            except requests.HTTPError as error:  # from a hook that calls raise_for_status()
                 if error.response is None:
                     raise self._failure(request, error, when) from showable(error)
                 response = error.response
@@ -173,7 +173,7 @@ class RequestsTransport(Transport):
     def _send_as_session(self, request: Request, location: _Location) -> requests.Response:
         # requests counts a login that does nothing as one, and then looks for no other.
         auth = _unchanged if "authorization" in request.user_headers else None
-        # The session's have become part of the first URL, and a redirect has brought its own.
+        # The first URL has got the session's params. A redirect names a whole URL, to which none are added.
         params = dict.fromkeys(self._session.params or ()) if self._is_redirected else None
         hooks = self._session.hooks.get("response", [])
         return self._view.request(
@@ -190,7 +190,7 @@ class RequestsTransport(Transport):
         )
 
     def _send_bare(self, request: Request, location: _Location) -> requests.Response:
-        """Send a request with nothing of the user's, as the rules for other origins want it."""
+        """Send a request without the headers, logins and certificates of the user, as one to another origin is."""
         cookies = RequestsCookieJar()
         for cookie in self._session.cookies:
             if cookie.domain:  # those that the program has set for no host in particular are sent to all
@@ -258,7 +258,7 @@ class RequestsTransport(Transport):
         if isinstance(error, requests.ReadTimeout):
             return timed_out("no response", socket.timeout(), self._timeouts.head, when)
         if isinstance(error, requests.ConnectionError):
-            # Not requests' own, which has another in it: an adapter's, or that of a library that plays one in tests.
+            # requests' own has another error in it. This one is an adapter's, such as a stub in tests.
             return ConnectionFailed(f"no response: the connection failed: {redacted(str(error))}", url=when.url)
         return ConnectionFailed(f"requests could not make the request ({type(error).__name__})", url=when.url)
 
@@ -268,7 +268,7 @@ class RequestsTransport(Transport):
         if is_of_a_file(cause):
             settings = self._settings(request)
             files = f"verify={settings['verify']!r}, cert={settings['cert'] if request.is_trusted else None!r}"
-            return OSError(f"a certificate file of the session's cannot be loaded: {cause} ({files})")
+            return OSError(f"a certificate file of the session cannot be loaded: {cause} ({files})")
         if isinstance(error, requests_errors.InvalidHeader) and cause is error:  # otherwise it is the server's header
             return requests_errors.InvalidHeader(why_no_header(self._session.headers))
         if isinstance(error, requests_errors.InvalidSchema):

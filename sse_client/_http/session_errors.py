@@ -41,7 +41,7 @@ _ERROR_NUMBERS_OF_THE_NETWORK = frozenset(
 
 
 def is_the_users(error: Exception) -> bool:
-    """Whether this is an error of the system's that says nothing of the network: another attempt will not mend it.
+    """Whether this is an `OSError` that has nothing to do with the network: another attempt would not help.
 
     requests itself raises one for a certificate file that is missing.
     """
@@ -51,7 +51,7 @@ def is_the_users(error: Exception) -> bool:
 
 
 def why_no_header(headers: Mapping[Any, Any]) -> str:
-    """Say which header of the session's requests refuses, without its value."""
+    """Return which header of the session requests refuses to send, without its value."""
     which = "a header"
     for name, value in headers.items():
         try:
@@ -63,7 +63,7 @@ def why_no_header(headers: Mapping[Any, Any]) -> str:
 
 
 def showable(error: Exception) -> Optional[BaseException]:
-    """Return what may be the cause of an error of ours, which tracebacks show: requests quotes whole URLs."""
+    """Return what may be shown as the ``__cause__``, or None: errors of requests quote whole URLs."""
     within = inner_error(error)
     return None if isinstance(within, requests.RequestException) else sanitized_cause(within)
 

@@ -91,12 +91,12 @@ class SocketFile(io.BufferedIOBase):
         return self
 
     def limit_waits(self, limit: Limit) -> None:
-        """Set how long each wait for bytes may take from now on."""
+        """Set how long each later wait for bytes may take."""
         self._limit = limit
         self._wait_limit = self._ready.limit(limit.seconds)
 
     def close(self) -> None:
-        """Stop reading. The socket may serve somebody else from now on, so no interrupt touches it any more."""
+        """Stop reading. No interrupt touches the socket after this: it may serve another request."""
         if self.closed:
             return
         super().close()

@@ -1,4 +1,4 @@
-"""PySocks' talk with a SOCKS proxy, over a connection that exists already and waits that can be interrupted.
+"""The negotiation with a SOCKS proxy: PySocks', over a connection made beforehand, with waits that can be interrupted.
 
 Imported only where a SOCKS proxy is used: PySocks is an optional package.
 """
@@ -16,7 +16,7 @@ from .interrupt import Deadline, Interrupter
 
 
 class _Interruptible(socket.socket):
-    """The socket under PySocks': connected already. It waits before each read.
+    """The base of PySocks' socket. It is connected already, and waits before each read.
 
     PySocks makes the socket blocking while it talks, so a read that finds nothing would not return.
     """
@@ -67,7 +67,7 @@ def negotiate(
             options["password"],
         )
         proxied.connect(destination)
-        # PySocks' part is over, and its socket has methods of its own for everything.
+        # From here on a plain socket will do: PySocks' own has overridden send(), recv() and more.
         connected = socket.socket(proxied.family, proxied.type, proxied.proto, fileno=proxied.detach())
     except BaseException:
         proxied.close()

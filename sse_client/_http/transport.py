@@ -42,7 +42,7 @@ MAX_STALE = 10  # kept connections that are found closed by the server, in a row
 
 
 class Urllib3Response(Response):
-    """A response of urllib3's, whoever sent the request.
+    """A urllib3 response, whichever library sent the request.
 
     Args:
         raw: What urllib3 returned.
@@ -67,7 +67,7 @@ class Urllib3Response(Response):
             coding = self.headers.get("content-encoding", "").strip().lower()
             self._read_stream = stream.next_piece()
             if getattr(raw.read1, "__func__", None) is not urllib3.HTTPResponse.read1:
-                pass  # the application has put a way to read of its own there
+                pass  # the application has replaced read1(): its own is called
             elif coding in CODINGS:
                 self._decoder = Decoder(coding)
                 self._receive = self._decode
@@ -93,7 +93,7 @@ class Urllib3Response(Response):
         return self._stream.isclosed() or self._stream.file.is_ready()
 
     def _read_decoded(self) -> bytes:
-        # The other codings, and responses whose connection is not one of a view.
+        # For the other codings, and for responses over a connection that has no view.
         data: bytes = self._raw.read1(READ_SIZE, decode_content=True)
         return data
 
@@ -112,7 +112,7 @@ class Urllib3Response(Response):
     def _finish(self) -> None:
         stream = self._stream
         if stream is None or not stream.isclosed():
-            return  # urllib3 has done it by itself
+            return  # urllib3 has released it, or the body goes on
         if not stream.is_whole and self._raw.connection is not None:
             self._raw.connection.close()  # what is left in it is no response
         self._raw.release_conn()
@@ -122,9 +122,9 @@ class Urllib3Response(Response):
             self._stream.file.deadline = deadline
 
     def discard(self) -> None:
-        """See `Response.discard`. One that was read to its end has gone back to the pool already."""
+        """See `Response.discard`. The connection of a body that was read to its end is in its pool already."""
         self._raw.close()
-        self._raw.release_conn()  # closed as it is: a pool of the application's may count its connections
+        self._raw.release_conn()  # though it is closed: a blocking pool counts its connections
 
 
 class Urllib3Transport(Transport):
@@ -183,7 +183,7 @@ class Urllib3Transport(Transport):
                 raise interrupted(shown) from None
             except Exception as error:
                 if is_of_a_file(root_cause(error)):
-                    raise OSError(f"a certificate file of the pool's cannot be loaded: {root_cause(error)}") from None
+                    raise OSError(f"a certificate file of the pool cannot be loaded: {root_cause(error)}") from None
                 if not isinstance(error, FOREIGN_ERRORS):
                     raise
                 stale += 1

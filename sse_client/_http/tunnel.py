@@ -42,8 +42,8 @@ def open_socket(
         limit: How long all of this may take.
 
     Returns:
-        A socket, or what urllib3 has in its place for TLS through a proxy that itself is
-        spoken to over TLS. The caller closes it.
+        A socket; or urllib3's SSLTransport, for TLS to a server behind a proxy that speaks
+        TLS too. The caller closes it.
 
     Raises:
         ConnectionFailed, CertificateRejected: As for a request.
@@ -79,6 +79,6 @@ def open_socket(
         if in_proxy:
             error = urllib3_errors.ProxyError("unable to connect to the proxy", error)
         raise request_failed(error, when) from sanitized_cause(error)
-    # From here on it is the caller's: neither the connection nor its pool may close it.
+    # The caller owns the socket from here on: the connection and its pool must not close it.
     sock, connection.sock = connection.sock, None
     return sock

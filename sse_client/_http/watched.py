@@ -10,16 +10,15 @@ pool gives a view of each connection that it checks out::
     manager ─ connection_from_host → pool ────────────────────────────────────┴─ _get_conn → connection
 
 The view of a connection overrides what waits: connecting (`_new_conn`), the TLS handshake
-(``ssl_context``) and reading (``response_class``). ``_put_conn`` puts the original back, so
-nothing of this is left on any object of the application's. Its own pools and those of an
-application are treated alike.
+(``ssl_context``) and reading (``response_class``). ``_put_conn`` puts the original back, so the
+objects of an application stay as they were. The package's own pools are treated the same way.
 
 An object that is not made like urllib3's or requests' own is used as it is, and its waits
 are limited by its time-outs only.
 
-A view must not refer to what it is a view of: a traceback in a cycle would keep the view,
-that the pool, and a pool closes its connections when its last reference goes. The one
-exception is the view of a connection, which knows what to put back.
+A view must not refer to its original. A pool closes its connections when its last reference
+goes; a traceback that keeps a view would keep the pool too. The one exception is the view of a
+connection, which `_put_conn` has to turn into the original.
 """
 
 from __future__ import annotations
@@ -55,7 +54,7 @@ PRIVATE_NAMES = {
     "urllib3.response.HTTPResponse": ("_fp",),
     "requests.Response": ("_content_consumed",),
 }
-"""What this package relies on though it is not documented, by the class that has it. A test holds each."""
+"""The undocumented attributes that this package relies on, by class. A test names each one that is missing."""
 
 _SLICE = 0.05  # seconds
 
@@ -84,7 +83,7 @@ class Watch:
 
 
 class HeaderNotSendable(Exception):
-    """A header has a value that http.client refuses; it quotes it, so its error goes no further."""
+    """http.client refused the value of a header. Raised in place of its error, which quotes the value."""
 
 
 def view_of_session(session: Any, watch: Watch) -> Any:
@@ -126,9 +125,9 @@ class _AdapterView(_View):
         return _view_of_pool(super().get_connection_with_tls_context(*args, **kwargs), self.watch)  # type: ignore[misc]
 
     def build_response(self, request: Any, response: Any) -> Any:
-        """Do as the original does, which reads cookies and the charset, but give it only what makes sense.
+        """Clean the headers that requests reads by itself, then build the response as the original does.
 
-        http.cookiejar loses all cookies of a response for one wrong attribute, and requests
+        http.cookiejar drops all cookies of a response for one wrong attribute, and requests
         2.32 raises an AttributeError for a ``charset`` without a value.
         """
         content_type, *parameters = response.headers.get("Content-Type", "").split(";")
@@ -189,7 +188,7 @@ class _PoolView(_View):
                     raise
 
     def _put_conn(self, connection: Any) -> None:
-        # From here on it may serve another request, which no interrupt of ours must meet.
+        # From here on it may serve another request, which no interrupt of this attempt may end.
         self.watch.interrupter.leave()
         super()._put_conn(connection.original if isinstance(connection, _ConnectionView) else connection)  # type: ignore[misc]
 
@@ -238,7 +237,7 @@ class _ConnectionView(_View):
         socks = sys.modules.get("urllib3.contrib.socks")
         if socks is not None and function is socks.SOCKSConnection._new_conn:
             return self._connected_through_socks()
-        sock = method()  # of a class of the application's: nothing but shutdown() ends its wait
+        sock = method()  # of another class of connection, which waits by itself: nothing can end that
         try:
             self.watch.interrupter.watch(sock)
         except Interrupted:
@@ -316,7 +315,7 @@ class _ConnectionView(_View):
         return _Context(context, self.watch.interrupter, self.deadline)
 
     def _default_context(self: Any) -> Any:
-        """Return what urllib3 makes where it is given no context, which it does out of reach."""
+        """Return the context that urllib3 makes if it is given none; it does that where no view can reach it."""
         context = create_urllib3_context(
             ssl_version=resolve_ssl_version(self.ssl_version),
             ssl_minimum_version=self.ssl_minimum_version,
@@ -329,7 +328,7 @@ class _ConnectionView(_View):
 
     @property
     def response_class(self: Any) -> Any:
-        """What reads a response; for a class of the application's, that."""
+        """What reads a response: `StreamResponse`, unless the connection has a class of its own for that."""
         given = type(self.original).response_class
         if given is not http.client.HTTPResponse or not hasattr(self.sock, "fileno"):
             return given

@@ -65,7 +65,7 @@ class Ask(Enum):
     RECONNECT = "make a new connection at once"
     PAUSE = "make no connection until told to go on"
     CLOSE = "end"
-    ABANDON = "touch nothing any more: this is a copy of the loop, in a child process"
+    ABANDON = "touch nothing: this is a copy of the loop, in a child process"
 
 
 class Control:
@@ -111,7 +111,7 @@ class Control:
         _running.discard(self)
 
     def resume(self) -> bool:
-        """Take back an `Ask.PAUSE` and ask for a connection at once; return whether the loop was paused."""
+        """Withdraw an `Ask.PAUSE` and ask for a connection at once; return whether the loop was paused."""
         if Ask.PAUSE not in self.asked:
             return False
         # In this order: the loop never finds that it may go on without knowing that it is to be at once.
@@ -137,7 +137,7 @@ class Control:
 
 
 _running: set[Control] = set()
-"""Those whose loops run."""
+"""The controls whose loops run."""
 
 
 def _abandon_copies() -> None:

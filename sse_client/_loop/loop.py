@@ -71,7 +71,7 @@ class Loop:
         self._max_event_size = max_event_size
         self._accepts_unfinished = accepts_unfinished
 
-        # What the loop has learnt. Written by the loop alone.
+        # What the loop has found out. Written by the loop alone.
         self.last_event_id = last_event_id
         self.reconnection_time: Optional[float] = None
         self.last_activity: Optional[float] = None
@@ -190,7 +190,7 @@ class Loop:
         - `EventSource.pause` was called: likewise; the next attempt at `resume`;
         - an `EventSourceError` that the policy retries: an `ErrorEvent`; the next attempt after a delay;
         - one that it does not retry: an `ErrorEvent` without a delay, then the error is raised;
-        - any other exception, such as one of the user's ``url`` or ``headers`` function: it is raised;
+        - any other exception, such as one that the ``url`` or ``headers`` function raised: it is raised;
         - the loop is left, by ``break`` or by an exception in its body: `GeneratorExit` at a yield;
         - ``os.fork()`` was called at a yield: the copy in the child raises and touches nothing.
 
@@ -327,7 +327,7 @@ class Loop:
         return None if self.control.is_closed else head
 
     def _note(self, attempt: _Attempt, received: int, parser: EventStreamParser, head: ResponseHead) -> None:
-        """Note what a read of so many bytes, or events, has taught us."""
+        """Note that bytes, or events, have arrived, and what the parser has found in them."""
         if received:
             self.last_activity = time.monotonic()
             attempt.received += received
@@ -454,7 +454,7 @@ def _read(connection: Connection, progress: Progress) -> Any:
 
 
 def _no_generator() -> None:
-    """Stand for a weak reference to a loop that there is not."""
+    """Return None, as a weak reference to a generator that is gone does."""
 
 
 def _without_frames(error: BaseException) -> Any:

@@ -46,7 +46,7 @@ class Progress:
         self._written = ""
         self._is_stopped = False
         self._is_over = False
-        """Whether the loop has ended: nobody will flush any more."""
+        """Whether the loop has ended: no `flush` will follow."""
         self._next_write = 0.0
         """When the next write may be made, by the monotonic clock."""
         self._error: Optional[Exception] = None

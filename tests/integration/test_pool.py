@@ -194,7 +194,7 @@ def test_a_stream_waits_for_a_blocking_pool(server: EventStreamServer) -> None:
     pool.pool_classes_by_scheme = {"http": NotingPool}
     busy = pool.request("GET", server.url, preload_content=False)
     error = failure_of(server.url, pool=pool, connect_timeout=0.12)
-    assert error.reason == "no connection: all of the pool's are in use"
+    assert error.reason == "no connection: all connections of the pool are in use"
     NotingPool.asked.clear()
     with Follower(EventSource(server.url, pool=pool, reconnect=None)) as follower:
         assert NotingPool.asked.wait(TIMEOUT)
@@ -427,6 +427,6 @@ def test_a_certificate_file_that_cannot_be_loaded(setting: str, server_context: 
             settings: Any = {setting: file}
             once = ReconnectPolicy(max_attempts=1)
             with urllib3.PoolManager(**settings) as pool, EventSource(server.url, pool=pool, reconnect=once) as source:
-                with pytest.raises(OSError, match="a certificate file of the pool's cannot be loaded: ") as caught:
+                with pytest.raises(OSError, match="a certificate file of the pool cannot be loaded: ") as caught:
                     list(source)
                 assert not isinstance(caught.value, EventSourceError)

@@ -90,7 +90,7 @@ def certificate_error(message: str) -> ssl.SSLCertVerificationError:
             "no connection: connection refused",
             None,
         ),
-        (exceptions.EmptyPoolError(POOL, "s3cret"), "no connection: all of the pool's are in use", None),
+        (exceptions.EmptyPoolError(POOL, "s3cret"), "no connection: all connections of the pool are in use", None),
         (
             exceptions.ProtocolError("Connection aborted.", http.client.RemoteDisconnected("s3cret")),
             "the server closed the connection without a response",
