@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Callable, Optional, TypeVar, cast
 
 MAX_WAIT = 24 * 24 * 3600.0
-"""The longest time-out, in seconds: 24 days. One bit more is too much for poll(), which counts milliseconds."""
+"""The longest time-out, in seconds: 24 days. poll() counts milliseconds in a C int, which 25 days overflow."""
 
 _Function = TypeVar("_Function", bound=Callable[..., None])
 

@@ -11,7 +11,8 @@ from typing import Any, Callable
 
 import pytest
 
-from sse_client._http.interrupt import MAX_WAIT, Deadline, Interrupted, Interrupter, Limit, TimedOut
+from sse_client._arguments import MAX_WAIT
+from sse_client._http.interrupt import Deadline, Interrupted, Interrupter, Limit, TimedOut
 from tests.unit.interruption import interrupted_at
 
 LIMIT = 10.0
