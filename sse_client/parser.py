@@ -336,7 +336,7 @@ def iter_events(
     max_event_size: int = DEFAULT_MAX_EVENT_SIZE,
     accept_unfinished: bool = False,
 ) -> Iterator[MessageEvent]:
-    """Yield the events of an event stream whose bytes somebody else has received.
+    """Yield the events of an event stream whose bytes were received elsewhere.
 
     Each event is yielded as soon as the chunk that completes it has come. Does not connect,
     reconnect or close anything: that is for `EventSource`.

@@ -66,7 +66,7 @@ class ReconnectPolicy:
             status counts as the x00 of its class (RFC 9110, section 15): with 500 among
             them, 520 to 530 are retried too. 200 stands for an answer that is no event stream.
         retry_certificates: Whether to try again after a certificate that is not valid. No
-            secret is sent to such a server; but nobody learns of it either, except by the log.
+            secret is sent to such a server; but only the log tells of it.
         until_open: Whether to reconnect only until a stream has opened. After that, a loss
             is raised, and a clean end ends the iteration quietly. For requests that cost
             something each time, such as a POST to a language model. (One whose answer was

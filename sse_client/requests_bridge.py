@@ -23,7 +23,7 @@ What stays the same
 What differs
     Requests 2.32.2 or newer is needed. The time-outs are those of the connector. An adapter's
     ``max_retries`` apply within each attempt, and `ReconnectPolicy` between attempts.
-    An adapter that is neither requests' own nor a subclass shows its socket to nobody, so an
+    An adapter that is neither requests' own nor a subclass gives no access to its socket, so an
     attempt over it ends when its time-outs are up and no sooner.
 
 Rules of this file: the connector and its contract. What an answer means is decided in
@@ -80,8 +80,8 @@ class RequestsConnector(Connector):
       package's own. The headers that requests sends by default are not sent: a stream is
       asked for as ``text/event-stream``, and not compressed. An ``Authorization`` given
       here, in the URL too, also wins over the session's ``auth`` and over ``.netrc``.
-    - Redirects are followed by this package. To another origin goes nothing of the
-      session's but its proxies, its ``verify``, its hooks and the cookies of that host: no
+    - This package follows redirects. A request to another origin carries nothing of the
+      session but its proxies, its ``verify``, its hooks and the cookies of that host: no
       headers, ``auth``, ``.netrc``, ``params`` or client certificate. (What an adapter
       adds by itself, it adds everywhere.)
     - A response hook that reads the body waits for its end: leave the streams out there.
@@ -92,8 +92,8 @@ class RequestsConnector(Connector):
     `EventSource.close` takes effect at once in every phase, with two exceptions that it has
     to wait for: the look-up of a host name, and the session's pause between its own retries
     (prefer the `ReconnectPolicy` to a ``Retry`` with a back-off). And an adapter that is not
-    requests' own ``HTTPAdapter`` or a subclass (with requests before 2.32.2: any) shows its
-    socket to nobody: there, an attempt that has brought no response ends when the time-outs
+    requests' own ``HTTPAdapter`` or a subclass (with requests before 2.32.2: any) gives no
+    access to its socket: there, an attempt without a response ends when the time-outs
     are up, and ``response_timeout`` is the time-out of the stream as well, in place of
     ``idle_timeout``. Choose these to be as long as you can wait.
 

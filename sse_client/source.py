@@ -242,7 +242,7 @@ class EventSource:
     def progress(self) -> Optional[Progress]:
         """How far the program has got, as written to its ``position``; None without one.
 
-        For whoever hands events on to other threads, as `Listener` does.
+        For programs that hand events on to other threads, as `Listener` does.
         """
         return self._loop.progress
 
@@ -296,12 +296,12 @@ class EventSource:
 
         Raises:
             RuntimeError: The source was made with ``reconnect=None``, or for a method that
-                is not repeated by default; or its loop is another process's.
+                is not repeated by default; or its loop runs in another process.
         """
         self._loop.ask(Ask.RECONNECT)
 
     def pause(self) -> None:
-        """Drop the connection and make none until `resume`: while the computer sleeps, say, or nobody looks.
+        """Drop the connection and make none until `resume`: while the computer sleeps, for example.
 
         The last event ID is kept. Events that have arrived are still handed over. Before a
         loop, it keeps the loop from connecting. After `close`, nothing happens. May be called

@@ -2,7 +2,7 @@
 
 Strict where leniency would let two readers see two bodies: a size is hexadecimal digits and
 nothing else, and every line ends with CRLF. Trailing blanks are let pass, as section 7.1.1
-asks of recipients ("bad whitespace"). What a fault follows is handed out before the fault
+asks of recipients ("bad whitespace"). The bytes before a fault are returned before the fault
 is raised, so the outcome is the same however the bytes were cut.
 
 Rules of this file: pure; no I/O.

@@ -4,7 +4,7 @@ The addresses are tried in the order of the system's resolver, with the families
 turns (section 4). Each next attempt begins 250 ms after the one before, or at once when
 that one has failed (section 5). The first to connect wins and all others are closed.
 
-Rules of this file: sockets only; whoever calls turns errors into urllib3's.
+Rules of this file: sockets only; the caller turns errors into those of urllib3.
 """
 
 from __future__ import annotations

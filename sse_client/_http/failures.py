@@ -111,7 +111,7 @@ def interrupted(url: str) -> ConnectionFailed:
 
 def timed_out(what: str, cause: BaseException, limit: Limit, when: Circumstances) -> ConnectionFailed:
     """Return the error for a wait before the response that took too long; ``limit`` if the cause names none."""
-    # One with an error number is the system's: its keep-alive probes, its own limit on connecting.
+    # With an error number, the system has raised it: for keep-alive probes, or its own limit on connecting.
     if getattr(cause, "errno", None) or (limit.seconds is None and not isinstance(cause, TimedOut)):
         return ConnectionFailed(f"{what}: {words(cause)}{when.detour}", url=when.url)
     if isinstance(cause, TimedOut):

@@ -149,7 +149,7 @@ def without_certificate(context: ssl.SSLContext) -> ssl.SSLContext:
     """Return a context that verifies as this one does, and shows no client certificate.
 
     It trusts the same authorities, as far as they can be read from a context: those of files.
-    Where there are none, or the context is of another class, it trusts the system's.
+    If there are none, or the context is of another class, it trusts those of the system.
     """
     if type(context) is not ssl.SSLContext or not context.cert_store_stats()["x509_ca"]:
         return ssl.create_default_context()

@@ -20,7 +20,7 @@ _SCHEMES = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
 
 @dataclass(frozen=True)
 class Proxy:
-    """A proxy, with what it is to be told apart from what may be shown; its ``repr()`` shows the latter.
+    """The address of a proxy, and the login for it, which ``repr()`` does not show.
 
     Attributes:
         url: Scheme, host and port. May be shown.

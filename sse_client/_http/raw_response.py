@@ -2,8 +2,8 @@
 
 Two things differ from http.client:
 
-- **Heads.** http.client parses a checked copy of each head, and interim responses of every
-  kind are skipped, not only 100, and not for ever.
+- **Heads.** http.client parses a checked copy of each head. Interim responses of every kind
+  are skipped (http.client: only 100), up to a limit.
 - **Bodies.** One read returns all that has arrived, over any number of chunks. With
   http.client a read yields one chunk, and costs microseconds more.
 

@@ -46,7 +46,7 @@ class _WholeResponse(Response):
         self._response = response
         self._url = url
         self._limit = limit
-        # A byte at a time where nothing better is known: late would be worse than slow.
+        # Otherwise a byte at a time: with a larger size, requests would hold events back.
         self._pieces = response.iter_content(READ_SIZE if response._content_consumed else 1)
 
     def read(self) -> bytes:
@@ -82,7 +82,7 @@ class RequestsTransport(Transport):
     """The transport of one attempt over a session.
 
     Args:
-        session: The application's. It is used, and never changed or closed.
+        session: The session of the application. It is used, and never changed or closed.
         timeouts: How long to wait.
     """
 
@@ -171,7 +171,7 @@ class RequestsTransport(Transport):
         return response
 
     def _send_as_session(self, request: Request, location: _Location) -> requests.Response:
-        # requests counts a login that does nothing as one, and then looks for no other.
+        # A no-op auth keeps requests from falling back to session.auth or .netrc.
         auth = _unchanged if "authorization" in request.user_headers else None
         # The first URL has got the session's params. A redirect names a whole URL, to which none are added.
         params = dict.fromkeys(self._session.params or ()) if self._is_redirected else None
@@ -211,10 +211,10 @@ class RequestsTransport(Transport):
         return self._view.send(prepared, timeout=self._time_limits, allow_redirects=False, **settings)
 
     def _sendable(self, headers: Any) -> Any:
-        """Return what requests accepts of these headers; what it refuses, and HTTP does not, is added further down.
+        """Return the headers that requests accepts. Those that it refuses and HTTP allows go to `Watch.extra_headers`.
 
-        requests takes white space at the beginning for an attempt to forge a header, and
-        for white space, what Unicode says.
+        requests refuses a value that begins with white space, which for it includes all of
+        Unicode's.
         """
         for name, given in list(headers.items()):
             if given is None:
@@ -280,7 +280,7 @@ class RequestsTransport(Transport):
             try:
                 self._named_proxy(request)
             except ValueError as why:
-                return requests_errors.InvalidProxyURL(f"the session's, or the environment's, {why}")
+                return requests_errors.InvalidProxyURL(f"{why} (set in the session or the environment)")
             if not self._is_redirected:
                 return requests_errors.InvalidURL(f"requests cannot use the URL {request.url}")
         return None
@@ -297,7 +297,7 @@ class RequestsTransport(Transport):
 
 
 class _Location:
-    """Keeps the ``Location`` of a redirect out of requests' sight while it looks.
+    """Hides the ``Location`` of a redirect while requests builds the response.
 
     Even when told not to follow a redirect, requests reads its whole body, however long
     that is and takes.

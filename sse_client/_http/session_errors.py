@@ -1,7 +1,7 @@
 """What an error out of a ``requests.Session`` is about: the network, or the session itself.
 
-requests quotes whole URLs and header values, so no text of its errors is passed on without
-a look.
+requests quotes whole URLs and header values, so the text of its errors is passed on only
+where it was redacted.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """How the connections of any pool, manager or session become interruptible, while those objects stay as they are.
 
-urllib3 and requests show nobody the socket that they wait for. So a request is made on a
+urllib3 and requests give no access to the socket that they wait for. So a request is made on a
 *view* of the manager or session: an object of a subclass that has the very same
 ``__dict__`` as the original, and overrides one method. The view of a session gives views of
 its adapters, the view of an adapter or manager gives views of its pools, and the view of a
@@ -97,7 +97,7 @@ def view_of_manager(manager: Any, watch: Watch) -> Any:
 
 
 def stream_of(response: Any) -> Optional[StreamResponse]:
-    """Return what a urllib3 response reads from, if its connection was a view's; else None."""
+    """Return the `StreamResponse` that a urllib3 response reads from, or None if its connection had no view."""
     stream = getattr(response, "_fp", None)
     return stream if isinstance(stream, StreamResponse) else None
 

@@ -141,7 +141,7 @@ _running: set[Control] = set()
 
 
 def _abandon_copies() -> None:
-    # The connections are the parent's, and the threads that may hold locks are not here.
+    # The connections belong to the parent process, and a thread that held a lock there is missing here.
     for control in _running:
         control.asked.add(Ask.ABANDON)
 
