@@ -101,7 +101,7 @@ class Transport(ABC):
 
     @abstractmethod
     def release(self) -> None:
-        """Release all that the transport holds, once its last response has been discarded."""
+        """Release all that the transport holds, its last response included: Ctrl-C may have kept it from the caller."""
 
 
 @final
@@ -150,8 +150,10 @@ class HttpConnection(Connection):
 
     def release(self) -> None:
         """See `Connection.release`."""
-        self._discard()
-        self._transport.release()
+        try:
+            self._discard()
+        finally:
+            self._transport.release()
 
     def _request(self, last_event_id: str) -> Request:
         try:

@@ -96,6 +96,8 @@ class RequestsTransport(Transport):
         self._raw: Any = None
         """The response being read, if nothing but its own shutdown() can wake its reader."""
         self._is_redirected = False
+        self._response: Optional[requests.Response] = None
+        """The last response."""
 
     def send(self, request: Request) -> Response:
         """See `Transport.send`.
@@ -117,7 +119,7 @@ class RequestsTransport(Transport):
         while True:
             try:
                 self._interrupter.check()
-                response = self._sent(request)
+                self._response = response = self._sent(request)
                 break
             except Interrupted as error:
                 raise interrupted(when.url) from error
@@ -158,6 +160,8 @@ class RequestsTransport(Transport):
     def release(self) -> None:
         """See `Transport.release`."""
         self._raw = None
+        if self._response is not None:
+            self._response.close()
         self._interrupter.release()
 
     # Sending ----------------------------------------------------------------------------

@@ -141,6 +141,8 @@ class Urllib3Transport(Transport):
         self.codings = CONTENT_DECODERS
         self._interrupter = Interrupter()
         self._watch = Watch(self._interrupter, timeouts.head)
+        self._raw: Any = None
+        """The last response."""
 
     def send(self, request: Request) -> Response:
         """See `Transport.send`.
@@ -167,7 +169,7 @@ class Urllib3Transport(Transport):
         stale = 0
         while True:
             try:
-                raw = view.urlopen(
+                self._raw = raw = view.urlopen(
                     request.method,
                     request.url.address,
                     body=request.body,
@@ -202,6 +204,9 @@ class Urllib3Transport(Transport):
 
     def release(self) -> None:
         """See `Transport.release`."""
+        if self._raw is not None:
+            self._raw.close()
+            self._raw.release_conn()
         self._interrupter.release()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import ssl
@@ -12,13 +13,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 import trustme
 import urllib3
+from requests.adapters import HTTPAdapter
 from urllib3 import exceptions as urllib3_errors
 from urllib3.connection import HTTPConnection
 
 from sse_client import ConnectionFailed, ConnectionLost, EventSource, EventSourceError, MessageEvent, ReconnectPolicy
+from sse_client.requests_bridge import RequestsConnector
 from sse_client.testing import EventStreamServer, drop, event, hold, raw
+from tests.unit.interruption import interrupted_at
 
 from .proxy_server import HTTPProxy
 from .raw_server import RawServer, read_head
@@ -430,3 +435,44 @@ def test_a_certificate_file_that_cannot_be_loaded(setting: str, server_context: 
                 with pytest.raises(OSError, match="a certificate file of the pool cannot be loaded: ") as caught:
                     list(source)
                 assert not isinstance(caught.value, EventSourceError)
+
+
+# Where Ctrl-C ends the release itself, the pair of sockets that wakes the loop is closed by the garbage collector.
+@pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+@pytest.mark.parametrize("way", ["pool", "session"])
+def test_ctrl_c_leaves_a_pool_that_blocks_whole(way: str, event_stream_server: EventStreamServer) -> None:
+    """Wherever Ctrl-C ends a request and the reading of its response, the application's pool gets its place back."""
+
+    def press_ctrl_c() -> None:
+        raise KeyboardInterrupt
+
+    def loop(source: EventSource) -> None:
+        with contextlib.suppress(KeyboardInterrupt):
+            events = iter(source)
+            try:
+                next(events)
+            finally:
+                events.close()
+
+    def places_after(moment: int) -> tuple[str, int]:
+        event_stream_server.stream(event("a"), drop())
+        if way == "pool":
+            manager = urllib3.PoolManager(maxsize=1, block=True)
+            source = EventSource(event_stream_server.url, pool=manager)
+        else:
+            session = requests.Session()
+            adapter = HTTPAdapter(pool_connections=1, pool_maxsize=1, pool_block=True)
+            session.mount("http://", adapter)
+            manager = adapter.poolmanager
+            source = EventSource(RequestsConnector(session, event_stream_server.url))
+        where = interrupted_at(moment, partial(loop, source), press_ctrl_c, "transport.py")
+        places = [manager.pools.get(key).pool.qsize() for key in manager.pools.keys()]  # noqa: SIM118 - no dict
+        manager.clear()
+        return where, min(places, default=1)
+
+    moment, lost = 1, []
+    while (found := places_after(moment))[0]:
+        lost += [found] if found[1] != 1 else []
+        moment += 1
+    assert moment > 20
+    assert lost == []
