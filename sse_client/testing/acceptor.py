@@ -60,7 +60,7 @@ class Acceptor:
         numbers: Iterator[int],
         changed: threading.Condition,
     ) -> None:
-        self.closing = threading.Event()
+        self.closing: threading.Event = threading.Event()
         self.connections: dict[int, ServerConnection] = {}
         self._listener = listener
         self._ssl_context = ssl_context

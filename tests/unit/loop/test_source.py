@@ -32,8 +32,7 @@ from sse_client import (
     StreamEnded,
 )
 from sse_client.testing import ScriptedConnector, comment, drop, event, hold, raw, signal
-
-from .interruption import interrupted_at
+from tests.unit.interruption import interrupted_at
 
 URL = "http://scripted.test/"
 EXACT = ReconnectPolicy(jitter=0)

@@ -7,8 +7,7 @@ import pytest
 
 from sse_client import Listener, MessageEvent
 from sse_client.testing import drop, event
-
-from .listeners import run, scripted
+from tests.unit.listeners import run, scripted
 
 
 class Broken(logging.Handler):

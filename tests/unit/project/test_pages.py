@@ -9,7 +9,7 @@ import pytest
 
 from sse_client import __version__
 
-ROOT = Path(__file__).parent.parent.parent
+ROOT = Path(__file__).parent.parent.parent.parent
 PAGES = ROOT / ".github"
 PROJECT = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent.parent
+ROOT = Path(__file__).parent.parent.parent.parent
 PROJECT = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
 NAME = "sse-client-sync"
 FOLDERS = (".ci", ".github", "sse_client", "tests")
@@ -59,6 +59,6 @@ def test_the_other_names_are_found(text: str) -> None:
 def test_no_text_installs_another_name() -> None:
     """No text of the project installs, requires or asks for a distribution of another name."""
     texts = {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8", errors="replace") for path in TEXTS}
-    del texts["tests/unit/test_distribution.py"]
+    del texts["tests/unit/project/test_distribution.py"]
     wrong = {path: WRONG_NAME.findall(text) for path, text in texts.items()}
     assert {path: found for path, found in wrong.items() if found} == {}
