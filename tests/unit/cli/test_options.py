@@ -155,7 +155,9 @@ def test_no_usage_error_shows_what_was_given(capsys: pytest.CaptureFixture[str],
         for rest in (["--no-such-option"], [URL, URL], [URL, "--retries", "x"], [f"{tmp_path}/none"]):
             with pytest.raises(SystemExit) as caught:
                 main([*arguments, *rest])
-            assert caught.value.code == 2
+            # Python 3.13 takes -khttp... for -k -h, and shows the help.
+            asks_for_help = arguments[0][:3] in ("-kh", "-qh", "-vh")
+            assert caught.value.code in ((0, 2) if asks_for_help else (2,))
             out, err = capsys.readouterr()
             assert "s3cret" not in out + err
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import random
 import zlib
 from collections.abc import Iterable, Iterator
@@ -130,7 +131,7 @@ def test_codings_however_cut(coding: str, data: bytes) -> None:
 def test_a_bomb_comes_in_pieces() -> None:
     """However much a piece unpacks to, one call returns a bounded part of it, and all of it comes."""
     zeros = 50 * MAX_OUTPUT
-    assert decoded("gzip")([zlib.compress(bytes(zeros), wbits=31)]) == (bytes(zeros), "right")
+    assert decoded("gzip")([gzip.compress(bytes(zeros))]) == (bytes(zeros), "right")
 
 
 @pytest.mark.parametrize("size", [b"+9", b"-9", b"0x9", b"0_9", b" 9", b"", b";x", b"9 9", b"\xb2", b"g", b"9" * 16])
