@@ -27,7 +27,7 @@ GAVE_UP, REFUSED, INTERRUPTED, TERMINATED = 1, 22, 130, 143
 
 _BEGINNING = 300  # how many characters of a rejected response's body are shown without -v
 _DEMO_SECONDS = 10.0
-_UNVERIFIED = "-k: any certificate is believed, so whoever is on the way can read everything, and answer instead"
+_UNVERIFIED = "-k: any certificate is accepted, so whoever is on the way can read everything, and answer instead"
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:

@@ -44,7 +44,7 @@ what is asked, and how:
   -x, --proxy URL          through this proxy: http, https, socks5, socks5h, ...
   --cacert FILE            trust these authorities (PEM), not the system's
   --cert FILE, --key FILE  show this certificate (PEM) and prove it by this key
-  -k, --insecure           believe any certificate: anybody may listen and lie
+  -k, --insecure           accept any certificate: anybody may listen and lie
   --connect-timeout S      give a connection S seconds (10); 0 is no limit
   --idle-timeout S         connect again after S seconds of silence (300)
 NAME:VALUE, DATA and JSON may be @FILE, or @- for stdin: "ps" shows no file.

@@ -46,7 +46,7 @@ class ScriptedConnector(Connector):
         delays: The delays that were asked for between attempts, in seconds. None was waited.
         last_event_ids: The last event ID that each attempt asked from.
         open_connections: How many connections are opened and not released.
-        closed: Whether what is kept between connections has been given back: a loop has ended.
+        closed: Whether what is kept between connections has been closed: a loop has ended.
     """
 
     delays: list[float]

@@ -311,7 +311,7 @@ def test_no_certificate_is_checked_with_insecure(server_context: ssl.SSLContext)
         code, out, err = run("-k", "-q", "--no-reconnect", server.url)
     assert (code, out) == (0, "1\n")
     assert err == (
-        "sse-client: WARNING: -k: any certificate is believed, so whoever is on the way can read everything, "
+        "sse-client: WARNING: -k: any certificate is accepted, so whoever is on the way can read everything, "
         "and answer instead\n"
     )
 

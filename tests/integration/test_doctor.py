@@ -373,7 +373,7 @@ def test_a_certificate_of_nobody_known(server_context: ssl.SSLContext) -> None:
     """An unknown authority is told, with what the client can do."""
     with EventStreamServer(ssl_context=server_context) as server:
         report = examined(server.url)
-    assert "the certificate is not believed" in report.complaints["TLS"]
+    assert "the certificate is not valid" in report.complaints["TLS"]
     assert report.advises("client", "--cacert FILE")
 
 

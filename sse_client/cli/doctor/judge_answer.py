@@ -38,7 +38,7 @@ def judge_answer(observation: Observation, *, connected_in: float) -> Verdict:
         if isinstance(error, ResponseRejected):
             return _refusal(error)
         if isinstance(error, CertificateRejected):
-            return problem("answer", error.reason, Advice(SERVER, "get a certificate that clients believe"))
+            return problem("answer", error.reason, Advice(SERVER, "get a certificate that clients accept"))
         if error is not None:
             return problem("answer", error.reason, Advice(SERVER, "see in its log what it made of the request"))
         return warning(

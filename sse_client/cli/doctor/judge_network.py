@@ -93,7 +93,7 @@ def _why_untrusted(tls: Tls, now: datetime) -> Verdict:
     if "issuer" in error or "self" in error:
         return problem(
             "TLS",
-            f"the certificate is not believed: {error}",
+            f"the certificate is not valid: {error}",
             Advice(SERVER, "send the whole chain of certificates, intermediate ones included"),
             Advice(CLIENT, "if the authority is your own: --cacert FILE, or SSL_CERT_FILE=FILE in the environment"),
         )

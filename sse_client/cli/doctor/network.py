@@ -87,7 +87,7 @@ class Tls:
 
     Attributes:
         version: Such as ``"TLSv1.3"``, or ``""`` where there was no handshake.
-        error: Why it failed, or why the certificate is not believed; None if all is well.
+        error: Why it failed, or why the certificate is not valid; None if all is well.
         issuer: Who signed the certificate, ``""`` if that is not known.
         expires: When the certificate runs out, or None if that is not known.
     """
