@@ -273,7 +273,7 @@ def _raise(error: Exception) -> Any:
         (Tls("", "certificate has expired", "", None), "problem: the certificate ran out"),
         (
             Tls("", "self-signed certificate", "", None),
-            "problem: the certificate is not believed: self-signed certificate",
+            "problem: the certificate is not valid: self-signed certificate",
         ),
         (Tls("", "Hostname mismatch, ...", "", None), "problem: Hostname mismatch, ..."),
         (Tls("", "wrong version number", "", None), "problem: the handshake failed: wrong version number"),
