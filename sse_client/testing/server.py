@@ -284,7 +284,8 @@ class EventStreamServer:
         except BadRequest as error:
             connection.write(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
             raise ExchangeEnded(str(error)) from error
-        if not is_for(request, self._host_names):
+        # A CONNECT is for a proxy, and names the host behind it (in its Host too, from Python 3.14 on).
+        if request.method != "CONNECT" and not is_for(request, self._host_names):
             _logger.warning("refused a request for %r; host_names= lets it through", request.headers["Host"])
             misdirected_reply(Exchange(connection, request, closing))
             raise ExchangeEnded("the request was for another server")
