@@ -1,4 +1,4 @@
-"""What ends the command from outside of the stream: a limit of time, SIGTERM.
+"""What ends the command from outside of the stream: a limit of time, Ctrl-C, SIGTERM.
 
 Rules of this file: each sees to it that the loop ends, and says afterwards that it was the
 one. What a reader's leaving does is in `terminal`.
@@ -7,12 +7,14 @@ one. What a reader's leaving does is in `terminal`.
 from __future__ import annotations
 
 import signal
+import socket
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Callable, Optional
 
+_TIME_FOR_HANDLER = 0.1  # seconds within which the handler of a signal ends the main thread's wait, if it can
 _GRACE = 0.5  # seconds in which the loop ends by itself, unless it is blocked in writing
 
 
@@ -46,6 +48,55 @@ def interrupt_main_thread() -> None:
     """End the system call that the main thread is blocked in, if it is within `terminated_like_interrupted`."""
     if hasattr(signal, "pthread_kill") and signal.getsignal(signal.SIGTERM) is _terminate:
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
+
+
+@contextmanager
+def signals_end_waits() -> Iterator[None]:
+    """Within the block, SIGINT and SIGTERM end every wait of the main thread.
+
+    CPython calls the handler of a signal between two bytecodes of the main thread. A signal that
+    arrives after the last bytecode before a system call does not end that call, and its handler is
+    called when the call returns, which may take minutes. The wakeup descriptor is written to at once:
+    a thread reads it, and ends the call with SIGURG, whose handler does nothing. (If the first
+    handler raises nothing, the call is made again: PEP 475.)
+
+    Outside of the main thread, and where SIGURG or the wakeup descriptor is in use, nothing changes.
+    """
+    if (
+        not hasattr(signal, "pthread_kill")
+        or threading.current_thread() is not threading.main_thread()
+        or signal.getsignal(signal.SIGURG) is not signal.SIG_DFL
+    ):
+        yield
+        return
+    woken, waker = socket.socketpair()
+    with woken, waker:
+        waker.setblocking(False)
+        before = signal.set_wakeup_fd(waker.fileno(), warn_on_full_buffer=False)
+        if before != -1:
+            signal.set_wakeup_fd(before)
+            yield
+            return
+        signal.signal(signal.SIGURG, lambda *_: None)
+        over = threading.Event()
+        thread = threading.Thread(target=_end_waits, args=(woken, over), name="sse-client-signals", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            signal.set_wakeup_fd(-1)
+            over.set()
+            waker.close()
+            thread.join()
+            signal.signal(signal.SIGURG, signal.SIG_DFL)
+
+
+def _end_waits(woken: socket.socket, over: threading.Event) -> None:
+    main_thread = threading.main_thread().ident or 0
+    while number := woken.recv(1):  # nothing at the end of the block
+        if number[0] in (signal.SIGINT, signal.SIGTERM):
+            while not over.wait(_TIME_FOR_HANDLER):
+                signal.pthread_kill(main_thread, signal.SIGURG)
 
 
 class TimeLimits:

@@ -258,6 +258,54 @@ def test_ctrl_c_is_code_130_and_quiet(server: EventStreamServer, phase: str) -> 
         assert "Interrupt" not in running.err
 
 
+TOO_LATE = """
+import signal, sys, threading, time
+from sse_client.cli.main import main
+
+def interrupt():
+    sys.stdin.readline()
+    signal.pthread_kill(threading.get_ident(), signal.{signal})  # the main thread's system call goes on
+
+threading.Thread(target=interrupt, daemon=True).start()
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the signal is sent to another thread")
+@pytest.mark.parametrize("phase", ["silent stream", "no response", "waiting"])
+@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_a_signal_that_no_system_call_sees_ends_the_command(
+    server: EventStreamServer, phase: str, name: str, code: int
+) -> None:
+    """A signal that arrives just before a wait does not end it: the command ends all the same."""
+    if phase == "silent stream":
+        server.stream(event("1"), hold())
+    elif phase == "no response":
+        server.silence()
+    else:
+        server.stream(retry(60.0), event("1"), drop())
+    with subprocess.Popen(
+        [sys.executable, "-c", TOO_LATE.format(signal=name), server.url],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment(),
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        server.wait_for_requests(1)
+        if phase == "silent stream":
+            assert process.stderr.readline().startswith(b"connected")
+            assert process.stdout.readline() == b"1\n"
+        elif phase == "waiting":
+            assert any(b"again in" in line for line in process.stderr)
+        process.stdin.write(b"now\n")
+        process.stdin.close()
+        assert process.wait(TIMEOUT) == code
+        assert process.stderr.read() == b""
+
+
 # Whoever reads the output
 
 
