@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Optional
 
@@ -150,11 +150,16 @@ class Child:
             self._changed.wait_for(lambda: printed() or "(end of output)" in self.lines, TIMEOUT)
             assert printed(), f"{text!r} x {count} is not in {self.lines}"
 
-    def interrupt(self) -> float:
-        """Send what Ctrl-C sends, wait for the end of the process, and return the seconds that it took."""
+    def interrupt(self, number: signal.Signals = signal.SIGINT) -> float:
+        """Send what Ctrl-C sends, wait for the end of the process, and return the seconds that it took.
+
+        Python sees a signal late that arrives just before a system call, so it is sent again after a while.
+        """
         before = time.perf_counter()
-        self.process.send_signal(signal.SIGINT)
-        self.process.wait(TIMEOUT)
+        while self.process.poll() is None and time.perf_counter() < before + TIMEOUT:
+            self.process.send_signal(number)
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(2.0)
         return time.perf_counter() - before
 
     def end(self) -> None:

@@ -32,6 +32,7 @@ def suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The arguments for a suite of which one test fails in the second run."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)  # options of the run that this test is in
     (tmp_path / "pytest.ini").write_text("[pytest]", encoding="utf-8")
     (tmp_path / "test_suite.py").write_text(SUITE, encoding="utf-8")
     return [str(tmp_path / "test_suite.py"), "-p", "no:cacheprovider", "-c", str(tmp_path / "pytest.ini")]
