@@ -203,11 +203,14 @@ class Meter:
 
     def begin(self, event: MessageEvent) -> None:
         assert threading.get_ident() == self.main_thread
+        self.enter(event.data)
+
+    def enter(self, phase: str) -> None:
         if self.phase == "idle":
             self.measured["idle_runs"] = self.queue.runs
             self.measured["idle"] = (time.process_time() - self.processor) / (time.monotonic() - self.began)
             self.memory = memory()
-        self.phase = event.data
+        self.phase = phase
         self.queue.runs = self.handled = 0
         self.began, self.processor = time.monotonic(), time.process_time()
         self.last_beat = self.began
@@ -215,6 +218,8 @@ class Meter:
             self.toolkit.every(BEAT, self.beat)
 
     def tick(self, event: MessageEvent) -> None:
+        if self.phase == "trickle" and event.data == "x":
+            self.enter("flood")  # a queue that keeps the latest may have dropped the event that says so
         self.handled += 1
         self.measured["late"] += self.afterwards > 0
         if self.phase == "trickle":

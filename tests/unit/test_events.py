@@ -80,3 +80,5 @@ def test_headers_are_not_shown() -> None:
 def test_ready_states() -> None:
     """The ready states have the numbers of the standard."""
     assert [(state.name, int(state)) for state in ReadyState] == [("CONNECTING", 0), ("OPEN", 1), ("CLOSED", 2)]
+    assert [str(state) for state in ReadyState] == ["CONNECTING", "OPEN", "CLOSED"]
+    assert [f"{state:>6}" for state in ReadyState] == ["CONNECTING", "  OPEN", "CLOSED"]
