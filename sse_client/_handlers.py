@@ -7,7 +7,7 @@ How "no handler is started after `close` has returned" is kept. Two threads meet
     the one that delivers an event             the one that calls close()
     1. enters itself in ``_running``           a. sets ``_closed``
     2. looks at ``_closed``                    b. looks at ``_running``
-    3. calls a handler; back to 2              c. waits 50 ms at most until it is empty
+    3. calls a handler; back to 2              c. waits until it is empty, ten times 5 ms at most
     4. leaves ``_running``, and wakes c        d. returns
 
 The possible outcomes:
@@ -15,7 +15,8 @@ The possible outcomes:
 - 1 comes after b. Then 2 comes after a: no handler is called.
 - 1 comes before b, 2 after a: no handler is called, and c ends at once.
 - 2 comes before a. The handler has begun, or begins while c waits: 50 ms is long for a thread that only has to make
-  one call. c ends when the handler returns, or when the time is up: a slow handler never blocks close().
+  one call. On a machine that is so busy that it is not, the waiting thread is delayed as well, after each of its ten
+  waits. c ends when the handler returns, or when the time is up: a slow handler never blocks close().
 - Both are one thread: a handler calls close(). c does not wait for the thread that it runs on.
 - Two handlers call close() in two threads. Each waits for the other, and for 50 ms only.
 - A signal handler calls close() in the delivering thread, between 2 and 3. Nothing can hold back the one handler
@@ -39,6 +40,7 @@ __all__ = ["CloseEvent", "HandlerErrorEvent"]
 
 
 _GRACE = 0.05  # seconds that close() waits for handlers that run in other threads
+_TURNS = 10  # waits that make up this time; after each, the threads that can run get their turns
 
 _ANY, _UNHANDLED = object(), object()  # keys of registrations, beside types and classes of event
 _Handlers = Mapping[Any, tuple[Callable[[Any], object], ...]]
@@ -294,7 +296,9 @@ class Handlers:
         assert self._closed, "step a comes before b, at the top of the file"
         own = threading.get_ident()
         with self._idle:
-            self._idle.wait_for(lambda: all(thread == own for thread in self._running), _GRACE)
+            for _ in range(_TURNS):
+                if self._idle.wait_for(lambda: all(thread == own for thread in self._running), _GRACE / _TURNS):
+                    return
 
     def _handler_failed(self, error: Exception, event: Any, handler: Callable[..., object]) -> None:
         name = getattr(handler, "__qualname__", None) or _class_name(handler)
