@@ -132,10 +132,10 @@ class RequestsConnector(Connector):
             iteration, the session is set up wrongly, and there is no other attempt: requests'
             ``InvalidHeader``, ``InvalidSchema`` (a SOCKS proxy without PySocks), ``InvalidURL``
             and ``InvalidProxyURL``, which are ValueErrors, without what they quote.
-        OSError: Out of the iteration, unretried: a file of the session's ``verify`` or ``cert``
-            is missing or cannot be loaded; or code of yours that the session runs (``auth``,
-            hooks, an adapter) has raised it. Only those of the network are retried, such as
-            ConnectionError, TimeoutError, `ssl.SSLError` and requests' own ``ConnectionError``.
+        OSError: Out of the iteration, and not retried: the file that ``session.verify`` or
+            ``session.cert`` names is missing or cannot be loaded; or code of yours that the
+            session runs (``auth``, hooks, an adapter) has raised it. Errors of the network are
+            retried: ConnectionError, TimeoutError, `ssl.SSLError`, requests' ``ConnectionError``.
         Exception: Out of the iteration: whatever else such code raises.
     """
 

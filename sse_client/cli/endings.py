@@ -23,7 +23,14 @@ class Terminated(KeyboardInterrupt):
 
 
 @contextmanager
-def terminated_like_interrupted() -> Iterator[None]:
+def ended_by_signals() -> Iterator[None]:
+    """Within the block, SIGTERM ends the main thread's work as SIGINT does, and both end its waits."""
+    with _terminated_like_interrupted(), _signals_end_waits():
+        yield
+
+
+@contextmanager
+def _terminated_like_interrupted() -> Iterator[None]:
     """Within the block, SIGTERM raises `Terminated` in the main thread; a second one ends the process.
 
     Where somebody else has decided what SIGTERM does, and outside of the main thread, nothing changes.
@@ -45,13 +52,13 @@ def _terminate(*_: object) -> None:
 
 
 def interrupt_main_thread() -> None:
-    """End the system call that the main thread is blocked in, if it is within `terminated_like_interrupted`."""
+    """End the system call that the main thread is blocked in, if it is within `ended_by_signals`."""
     if hasattr(signal, "pthread_kill") and signal.getsignal(signal.SIGTERM) is _terminate:
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
 
 
 @contextmanager
-def signals_end_waits() -> Iterator[None]:
+def _signals_end_waits() -> Iterator[None]:
     """Within the block, SIGINT and SIGTERM end every wait of the main thread.
 
     CPython calls the handler of a signal between two bytecodes of the main thread. A signal that

@@ -15,7 +15,7 @@ from sse_client.errors import EventSourceError, ResponseRejected
 
 from .demo import run_demo
 from .doctor.run import Doctor, examine
-from .endings import Terminated, signals_end_waits, terminated_like_interrupted
+from .endings import Terminated, ended_by_signals
 from .follow import Following
 from .options import is_recording, make_parser, parse
 from .recording import Recording, open_recording
@@ -47,7 +47,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     out = Terminal(sys.stdout, color=options.color)
     err = Terminal(sys.stderr, color=options.color)
     try:
-        with terminated_like_interrupted(), signals_end_waits(), _told(options, err):
+        with ended_by_signals(), _logging_to(err, verbose=options.verbose), _warning_of(options, err):
             if options.demo:
                 return run_demo(options.seconds or _DEMO_SECONDS, out)
             if options.doctor:
@@ -112,12 +112,6 @@ def _tell_failure(error: EventSourceError, err: Terminal, *, verbose: bool) -> N
             body = f"{body[:_BEGINNING].rstrip()} ... (more with -v)"
         if body:
             err.line(err.safe(body))
-
-
-@contextmanager
-def _told(options: argparse.Namespace, err: Terminal) -> Iterator[None]:
-    with _logging_to(err, verbose=options.verbose), _warning_of(options, err):
-        yield
 
 
 @contextmanager

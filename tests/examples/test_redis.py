@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -44,7 +43,7 @@ def test_builds_are_handled_once_on_many_machines(server: EventStreamServer, red
         wait_for_line(second, "standing by")
         workers = [start("redis_worker.py", redis_url, f"builder-{number}") for number in (1, 2)]
         wait_until(lambda: len(handled()) == 30, "the first half")
-        first.interrupt(signal.SIGTERM)
+        first.process.terminate()
         assert ended(first) == 0
         wait_for_line(second, "following from '30'")
         wait_until(lambda: len(handled()) == 60, "the second half")

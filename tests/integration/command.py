@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, Optional
 
+from sse_client.testing import EventStreamServer, drop, event, hold, retry
+
 from .support import ROOT, TIMEOUT
 
 COMMAND = [sys.executable, "-W", "error", "-m", "sse_client"]
@@ -106,6 +108,19 @@ def command(
     finally:
         process.kill()
         running.end()
+
+
+def serve(server: EventStreamServer, phase: str) -> None:
+    """Answer so that a command gets into a phase and stays there; each event has the ID 1."""
+    if phase == "silent stream":
+        server.stream(event("1", id="1"), hold())
+    elif phase == "no response":
+        server.silence()
+    elif phase == "waiting":
+        server.stream(retry(60.0), event("1", id="1"), drop())
+    else:
+        assert phase == "flood"
+        server.handler = lambda exchange: exchange.run(*[event("x" * 100, id="1")] * 1_000_000)
 
 
 def run(

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Optional
 
@@ -150,16 +150,19 @@ class Child:
             self._changed.wait_for(lambda: printed() or "(end of output)" in self.lines, TIMEOUT)
             assert printed(), f"{text!r} x {count} is not in {self.lines}"
 
-    def interrupt(self, number: signal.Signals = signal.SIGINT) -> float:
-        """Send what Ctrl-C sends, wait for the end of the process, and return the seconds that it took.
+    def interrupt(self) -> float:
+        """Send what Ctrl-C sends, once; wait for the end of the process, and return the seconds that it took.
 
-        Python sees a signal late that arrives just before a system call, so it is sent again after a while.
+        Python sees a signal late that arrives just before a system call. So a SIGURG follows after a while, which
+        ends the call in a program that handles it, and does nothing in any other.
         """
         before = time.perf_counter()
-        while self.process.poll() is None and time.perf_counter() < before + TIMEOUT:
-            self.process.send_signal(number)
-            with suppress(subprocess.TimeoutExpired):
-                self.process.wait(2.0)
+        self.process.send_signal(signal.SIGINT)
+        try:
+            self.process.wait(1.0)
+        except subprocess.TimeoutExpired:
+            self.process.send_signal(signal.SIGURG)
+            self.process.wait(TIMEOUT)
         return time.perf_counter() - before
 
     def end(self) -> None:

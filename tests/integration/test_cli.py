@@ -18,7 +18,7 @@ import trustme
 
 from sse_client.testing import EventStreamServer, comment, drop, event, hold, raw, retry, signal, wait_for
 
-from .command import COMMAND, command, environment, run, run_on_terminal
+from .command import COMMAND, command, environment, run, run_on_terminal, serve
 from .support import TIMEOUT
 
 OVER = "the server says that the stream is over (status 204)"
@@ -236,14 +236,7 @@ def test_verbose_logs_to_stderr(server: EventStreamServer) -> None:
 def test_ctrl_c_is_code_130_and_quiet(server: EventStreamServer, phase: str) -> None:
     """In each phase, Ctrl-C ends the command with 130, without a traceback."""
     arguments = [server.url]
-    if phase == "silent stream":
-        server.stream(event("1"), hold())
-    elif phase == "no response":
-        server.silence()
-    elif phase == "waiting":
-        server.stream(retry(60.0), event("1"), drop())
-    else:
-        server.handler = lambda exchange: exchange.run(*[event("x" * 100)] * 1_000_000)
+    serve(server, phase)
     with command(*arguments) as running:
         if phase == "no response":
             server.wait_for_requests(1)
@@ -278,12 +271,7 @@ def test_a_signal_that_no_system_call_sees_ends_the_command(
     server: EventStreamServer, phase: str, name: str, code: int
 ) -> None:
     """A signal that arrives just before a wait does not end it: the command ends all the same."""
-    if phase == "silent stream":
-        server.stream(event("1"), hold())
-    elif phase == "no response":
-        server.silence()
-    else:
-        server.stream(retry(60.0), event("1"), drop())
+    serve(server, phase)
     with subprocess.Popen(
         [sys.executable, "-c", TOO_LATE.format(signal=name), server.url],
         stdin=subprocess.PIPE,
@@ -337,12 +325,7 @@ def test_a_pipe_that_is_closed_early_ends_it_quietly(server: EventStreamServer) 
 @pytest.mark.parametrize("kind", ["pipe", "socket"])
 def test_a_reader_who_leaves_is_noticed_while_nothing_comes(server: EventStreamServer, phase: str, kind: str) -> None:
     """In each quiet phase, the command ends with 0 when its reader leaves, and says nothing about it."""
-    if phase == "silent stream":
-        server.stream(event("1"), hold())
-    elif phase == "no response":
-        server.silence()
-    else:
-        server.stream(retry(60.0), event("1"), drop())
+    serve(server, phase)
     reading, writing = two_ends(kind)
     with command(server.url, stdout=writing) as running:
         os.close(writing)

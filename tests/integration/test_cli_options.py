@@ -20,7 +20,7 @@ import trustme
 
 from sse_client.testing import EventStreamServer, comment, drop, event, hold, raw, retry
 
-from .command import COMMAND, command, environment, run, run_on_terminal
+from .command import COMMAND, command, environment, run, run_on_terminal, serve
 from .proxy_server import HTTPProxy
 from .support import TIMEOUT
 
@@ -456,14 +456,7 @@ def test_going_on_across_kill_9(server: EventStreamServer, tmp_path: Path) -> No
 def test_sigterm_is_as_quiet_as_ctrl_c(server: EventStreamServer, tmp_path: Path, phase: str) -> None:
     """In each phase, SIGTERM ends the command with 143, the position written and nothing said."""
     position = tmp_path / "position"
-    if phase == "silent stream":
-        server.stream(event("1", id="1"), hold())
-    elif phase == "no response":
-        server.silence()
-    elif phase == "waiting":
-        server.stream(retry(60.0), event("1", id="1"), drop())
-    else:
-        server.handler = lambda exchange: exchange.run(*[event("x" * 100, id="1")] * 1_000_000)
+    serve(server, phase)
     with command("-c", str(position), "--summary", server.url) as running:
         if phase == "no response":
             server.wait_for_requests(1)

@@ -17,6 +17,7 @@ PROGRAM = """
 import signal, sys
 from sse_client import EventSource, ReconnectPolicy
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a parent may have had it ignored
+signal.signal(signal.SIGURG, lambda *_: None)  # see Child.interrupt
 source = EventSource(sys.argv[1], reconnect=ReconnectPolicy(reconnection_time=60))
 try:
     for item in source.lifecycle():

@@ -14,6 +14,7 @@ import socket
 import sys
 import threading
 import time
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any, Callable
 
@@ -27,7 +28,7 @@ HANDLING = 0.001  # seconds that a handler works under the flood
 # The toolkits ---------------------------------------------------------------------------
 
 
-class Toolkit:
+class Toolkit(ABC):
     """One main loop.
 
     Attributes:
@@ -42,9 +43,9 @@ class Toolkit:
     main: Callable[[], object]
     quit: Callable[[], object]
 
+    @abstractmethod
     def every(self, seconds: float, function: Callable[[], object]) -> None:
         """Call a function again and again, by the toolkit's timer."""
-        raise NotImplementedError
 
 
 class Tkinter(Toolkit):

@@ -196,7 +196,7 @@ def test_each_event_reaches_the_workers_once_whatever_is_killed(database: RedisS
         assert all(results), "a worker had nothing to do"
         for relay in world.relays:
             wait_for_line(relay, "ready")
-            relay.interrupt(signal.SIGTERM)
+            relay.process.send_signal(signal.SIGTERM)
         for relay in world.relays:
             wait_for_line(relay, "stopped")
             assert relay.process.wait(PATIENCE) == 0
